@@ -417,6 +417,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         ask_for_consent=outside.ask_for_consent,
         send_test=outside.send_test,
         whsec_form=tellwire_sdk.whsec_form,
+        sign=tellwire_sdk.sign,
         route_unrouted=route_unrouted,
         erase=ErasureWorker(
             world.store, SqlErasures(world.store), world.clock, outside.forgotten.extend, outside.sweep

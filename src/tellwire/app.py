@@ -24,6 +24,7 @@ from tellwire.conversations.changes import Options
 from tellwire.delivery.attempt import Wire
 from tellwire.delivery.dispatcher import Dispatcher, Observers
 from tellwire.delivery.side_lanes import SideLaneLimits
+from tellwire.endpoints.failures import take_stock
 from tellwire.endpoints.tester import EndpointTester
 from tellwire.endpoints.worker import EndpointWorker
 from tellwire.errors import BadSettings
@@ -206,6 +207,7 @@ class App:
         everywhere: tuple[Runnable, ...] = (
             self.watch,
             Loop("background", in_turn(store.refresh, background), seconds=1.0, failed="chore_failed"),
+            Loop("failures", here(partial(take_stock, queues.failures, clock)), seconds=2.0, failed="chore_failed"),
             Loop("templates", here(self.template_sync.synchronise_due), seconds=2.0, failed="templates_failed"),
             Loop("retention", here(retention.round), seconds=600.0, failed="retention_failed"),
         )

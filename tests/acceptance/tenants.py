@@ -11,9 +11,11 @@ from tests.served import Served
 from tests.world import START, envelope, text_message, value
 
 from tellwire.accounts.templates import Template
+from tellwire.endpoints.failures import Failure
 from tellwire.formats.chat import ids as chat_ids
 from tellwire.model.agents import AgentRun
 from tellwire.model.deliveries import Attempt
+from tellwire.stores.queries import failures as failure_queries
 from tellwire.stores.queries import templates as template_queries
 from tellwire.stores.records import attempt_rows, sending_rows
 from tellwire.stores.schema import tables
@@ -133,6 +135,15 @@ def _more(connection: Connection, new_id: Callable[[], str], organization: str, 
     )
     row = dict(zip(attempt_rows.ATTEMPT, attempt_rows.attempt_row(attempt), strict=True))
     connection.execute(insert(tables.attempts).values(row))
+    failure = Failure(
+        id=new_id(),
+        organization_id=organization,
+        endpoint_id=own(tables.deliveries, "endpoint_id"),
+        failure="500",
+        cause=f"{word} cause",
+        note=f"{word} note",
+    )
+    failure_queries.add(connection, failure)
     run = AgentRun(
         id=new_id(),
         organization_id=organization,
@@ -168,6 +179,7 @@ def _names(app: Served, number: str, endpoint: str, there: dict[str, str]) -> di
         "delivery_id": ids("deliveries"),
         "endpoint_id": [endpoint],
         "event_id": ids("events"),
+        "failure_id": ids("failures"),
         "inbound_id": ids("inbound"),
         "job_id": ids(f"webhook-endpoints/{endpoint}/recover"),
         "media_id": ids("media"),

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
+from tests.failing import attempted, stock
 from tests.served import ADMIN, HOOK, MISSING, SETTINGS, Served, served
 from tests.world import NUMBER, envelope, incoming
 
@@ -253,6 +254,8 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
         assert running.upload(b"a picture", ("account", NUMBER)).status == 201
         assert running.call("PATCH", f"/v1/accounts/{NUMBER}", {"access_token": "an-invented-token"}).status == 200
         running.post("/v1/templates", {"account": NUMBER, **TEMPLATE})
+        attempted(running, running.get("/v1/deliveries")["data"][0]["id"])
+        stock(running)
         rows = {noun: running.get(f"/v1/{noun}")["data"] for noun in NOUNS if noun not in ("audit", "organizations")}
         ids = {noun: listed[0]["id"] for noun, listed in rows.items() if listed}
         yield running, running.key("admin", organization=running.organization()), ids
@@ -298,6 +301,8 @@ def test_lists_show_nothing_of_anothers(populated: tuple[Served, str, dict[str, 
         "deliveries?contact={contacts}",
         "deliveries?message_id={messages}",
         "deliveries?webhook_id={webhook-id}",
+        "deliveries?failure_id={failures}",
+        "failures?endpoint_id={webhook-endpoints}",
         "messages?conversation_id={conversations}",
         "conversations?contact={contacts}",
         f"events?account={NUMBER}",

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from tests.acceptance.processes import tellwire
 from tests.acceptance.test_api_access import ROUTES, TEMPLATE
 from tests.acceptance.test_cli import run
+from tests.failing import attempted, stock
 from tests.served import HOOK, Served, served
 from tests.world import CUSTOMER, envelope, incoming
 
@@ -57,6 +58,13 @@ def recovery(app: Served) -> str:
 def contact(app: Served) -> str:
     assert app.meta(envelope(incoming("wamid.1"))).status == 200
     return f"/v1/contacts/{app.get(f'/v1/contacts?alias={CUSTOMER}')['data'][0]['id']}"
+
+
+def failure(app: Served) -> str:
+    endpoint(app)
+    assert app.meta(envelope(incoming("wamid.1"))).status == 200
+    attempted(app, app.get("/v1/deliveries")["data"][0]["id"])
+    return f"/v1/failures/{stock(app)[0]['id']}"
 
 
 def file(app: Served) -> str:
@@ -113,6 +121,17 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
         None,
         "endpoint.recover_cancelled",
     ),
+    ("POST", "/v1/failures/{failure_id:str}/acknowledge"): (
+        lambda app: f"{failure(app)}/acknowledge",
+        {"note": "x"},
+        "failure.acknowledged",
+    ),
+    ("POST", "/v1/failures/{failure_id:str}/resolve"): (
+        lambda app: f"{failure(app)}/resolve",
+        None,
+        "failure.resolved",
+    ),
+    ("POST", "/v1/failures/{failure_id:str}/replay"): (lambda app: f"{failure(app)}/replay", None, "failure.replayed"),
     ("POST", "/v1/agents"): (lambda _: "/v1/agents", AGENT, "agent.created"),
     ("PATCH", "/v1/agents/{agent_id:str}"): (agent, {"name": "x"}, "agent.changed"),
     ("DELETE", "/v1/agents/{agent_id:str}"): (agent, None, "agent.deleted"),

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from tests.acceptance.test_api_access import ROUTES, TEMPLATE
+from tests.failing import attempted
 from tests.served import SETTINGS, Served, served
 from tests.world import START, envelope, incoming
 
-from tellwire.model.deliveries import Attempt, Delivery, DeliveryState
 from tellwire.ports.http_out import Answer
-from tellwire.ports.storage import Result
 from tellwire.settings import SETTINGS as SETTINGS_BY_NAME
 from tellwire.settings import AppSecret, Settings, shown
+from tellwire.stores.failure_store import SqlFailureStore
 
 PLANTED = {
     name: f"planted-{name}-7f3a9c"
@@ -40,6 +40,7 @@ PLANTED = {
 RENDERED = {
     "event_id": "events",
     "delivery_id": "deliveries",
+    "failure_id": "failures",
     "contact_id": "contacts",
     "conversation_id": "conversations",
     "message_id": "messages",
@@ -123,31 +124,9 @@ def filled(app: Served) -> list[str]:
     assert app.meta(envelope(incoming("wamid.1")), secret=PLANTED["meta"]).status == 200
     assert app.upload(b"a picture", ("account", "77"), key=key).status == 201
     delivery = app.get("/v1/deliveries", key=key)["data"][0]
-    attempted(app, delivery)
+    attempted(app, delivery["id"])
+    app.run(SqlFailureStore(app.world.store).take_stock(START))
     return [answer.body.decode() for answer in answers]
-
-
-def attempted(app: Served, delivery: dict[str, str]) -> None:
-    after = Delivery(
-        id=delivery["id"],
-        organization_id=delivery["organization_id"],
-        event_id=delivery["event_id"],
-        endpoint_id=delivery["endpoint_id"],
-        order_key="",
-        state=DeliveryState.RETRYING,
-        attempts=1,
-    )
-    attempt = Attempt(
-        delivery_id=after.id,
-        organization_id=after.organization_id,
-        number=1,
-        started_at=START,
-        outcome="failed",
-        cause="your server answered 500",
-        response_status=500,
-    )
-    lease = app.run(app.world.outbox.renew("a test"))
-    app.run(app.world.outbox.record([Result(after, attempt, lease.partitions[0])]))
 
 
 def test_nothing_planted_is_read_anywhere(app: Served) -> None:

@@ -86,7 +86,7 @@ PATHS: dict[str, Names] = {
     name: of(name)
     for name in (
         "account_id", "agent_id", "key_id", "contact_id", "conversation_id", "delivery_id", "endpoint_id", "event_id",
-        "inbound_id", "job_id", "media_id", "message_id", "organization_id", "source_id", "template_id",
+        "failure_id", "inbound_id", "job_id", "media_id", "message_id", "organization_id", "source_id", "template_id",
     )
 }  # fmt: skip
 """The names of the things of an organization that a path may hold, by the parameter."""
@@ -100,6 +100,8 @@ QUERIES: dict[str, Names] = {
     "conversation_id": of("conversation_id"),
     "endpoint_id": of("endpoint_id"),
     "event_id": of("event_id"),
+    "failure_id": of("failure_id"),
+    "ids": of("delivery_id"),
     "webhook_id": of("delivery_id"),
     "last_event_id": of("event_id"),
     "message_id": of("message_id"),
@@ -113,6 +115,7 @@ QUERIES: dict[str, Names] = {
 PLAIN_QUERIES = {
     "limit", "cursor", "status", "state", "since", "until", "entity", "action", "direction", "send_state", "language",
     "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds",
+    "attempt",
 }  # fmt: skip
 
 FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {
@@ -155,6 +158,8 @@ PLAIN_FIELDS = {
     "max_in_flight", "rate_limit_per_second", "retry_schedule", "description", "overlap_seconds", "event", "since",
     "until", "include",
     "new_id", "body",
+    # failures
+    "note",
     # messages, whose files are looked up as that of `image` is; pointers are those of the POST in the path
     "to", "type", "text", "video", "audio", "document", "sticker", "location", "contacts", "interactive",
     "scheduled_at", "skip_window_check", "skip_opt_out_check", "file", "pointers",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 from urllib.parse import urlencode, urlsplit
 
@@ -41,6 +41,10 @@ class Visitor:
 
     def post(self, path: str, fields: Mapping[str, str], **headers: str) -> Reply:
         """Send a form as it stands here."""
+        return self.send_form(path, list(fields.items()), **headers)
+
+    def send_form(self, path: str, fields: Sequence[tuple[str, str]], **headers: str) -> Reply:
+        """Send a form in which a field may occur several times."""
         sent = self._headers() | FORM | {"origin": f"http://127.0.0.1:{self.app.port}"} | headers
         return self._kept(self.app.send("POST", path, urlencode(fields).encode(), sent))
 

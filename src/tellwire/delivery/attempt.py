@@ -256,11 +256,18 @@ def settle(
     )
     results: list[Result] = []
     for work in tried.work.members:
-        after = _after(work.delivery, decision, attribution, started_at=at, now=tried.ended_at, otherwise=otherwise)
+        after = _after(work.delivery, decision, attribution, tried=tried, otherwise=otherwise)
         if results:
             attempt = replace(attempt, delivery_id=after.id, number=after.attempts, response_body=b"")
         results.append(Result(after, attempt))
     return tuple(results)
+
+
+def _failure(tried: Try, before: Delivery) -> str:
+    """Return why a try failed; another server than the endpoint's changes nothing about the delivery's failure."""
+    if tried.answer.ok:
+        return ""
+    return before.failure if tried.aside else tried.answer.failure or str(tried.answer.status)
 
 
 def attempted(
@@ -296,10 +303,10 @@ def _after(
     decision: Decision,
     attribution: Attribution,
     *,
-    started_at: Micros,
-    now: Micros,
+    tried: Try,
     otherwise: DeliveryState,
 ) -> Delivery:
+    now = tried.ended_at
     state, counted_attempts, due_at, lane = otherwise, before.counted_attempts, before.due_at, before.lane
     delivered_at, out_of_order = before.delivered_at, before.out_of_order
     match decision:
@@ -325,9 +332,10 @@ def _after(
         due_at=due_at,
         lane=lane,
         out_of_order=out_of_order,
-        first_attempt_at=before.first_attempt_at or started_at,
+        first_attempt_at=before.first_attempt_at or tried.started_at,
         delivered_at=delivered_at,
         updated_at=now,
+        failure=_failure(tried, before),
     )
 
 

@@ -13,6 +13,13 @@ from msgspec import Struct
 from tellwire.model.deliveries import Lane, Work
 
 _SHARE = 8
+"""Of an endpoint's attempts in flight, late ones and replays are each at most one of so many."""
+
+
+def replays_at_once(most_in_flight: int) -> int:
+    """Return how many replays, and as many late retries, an endpoint may have in flight that may have so many of all
+    lanes."""
+    return max(1, most_in_flight // _SHARE)
 
 
 class SideLaneLimits(Struct, frozen=True, kw_only=True):
@@ -132,7 +139,7 @@ class SideLanes:
 
     def configure(self, most_in_flight: int) -> None:
         """Set what part of the endpoint's requests in flight may be used here."""
-        self._most = max(1, most_in_flight // _SHARE)
+        self._most = replays_at_once(most_in_flight)
 
     @property
     def waiting(self) -> bool:

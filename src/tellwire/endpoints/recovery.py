@@ -43,12 +43,14 @@ class RecoveryBounds(Struct, frozen=True, kw_only=True):
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """The request of a recovery. `until` is not included."""
+    """The request of a recovery. `until` is not included. `failure`: only deliveries that failed for this reason (see
+    `Delivery.failure`), "" for every one."""
 
     since: Micros
     until: Micros
     include: Include
     new_id: bool = False
+    failure: str = ""
 
 
 class Job(Struct, frozen=True, kw_only=True):

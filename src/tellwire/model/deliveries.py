@@ -188,7 +188,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     `attempts` counts every attempt (the `tellwire-attempt` header); `counted_attempts` those that count
     against the retry schedule. `behind`: ids of deliveries of another order key that go out before this one, separated
     by spaces: two contacts have become one. `together`: the `webhook-id` of the group that it is sent with, "" for none
-    (docs/reference/formats.md, "Buffering").
+    (docs/reference/formats.md, "Buffering"). `failure`: why its last attempt failed, as a status or the kind of failure
+    ("503", "timeout"), "" when it did not.
     """
 
     id: str
@@ -212,6 +213,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     updated_at: Micros = 0
     behind: str = ""
     together: str = ""
+    failure: str = ""
 
     @property
     def in_line(self) -> bool:

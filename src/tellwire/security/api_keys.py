@@ -27,7 +27,7 @@ SCOPES: dict[Scope, str] = {
     "read": "every read",
     "messages:write": "open and close conversations, pause and resume agents in them",
     "webhooks:manage": "create, change, pause, resume and delete webhook endpoints, and read them",
-    "deliveries:replay": "replay deliveries and apply received items again, and read both",
+    "deliveries:replay": "replay deliveries and apply received items again, deal with failures, and read all three",
     "accounts:manage": "change and delete accounts, and read them",
     "contacts:manage": "change, export and erase contacts",
     "agents:manage": "create, change and delete agents, and read them",

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Select, and_, select, text
 
 from tellwire.model.deliveries import IN_LINE, Attempt, Delivery
@@ -19,6 +20,7 @@ from tellwire.stores.records import attempt_rows, ledger_rows
 from tellwire.stores.schema.tables import (
     DUE,
     FAILED,
+    FAILING,
     LIVE,
     PARKED,
     RENAMED,
@@ -26,6 +28,7 @@ from tellwire.stores.schema.tables import (
     attempts,
     conversations,
     deliveries,
+    endpoints,
     events,
     messages,
     replay_edits,
@@ -46,12 +49,19 @@ class DeliveryFilter(Struct, frozen=True, kw_only=True):
     webhook_id: str = ""
     party: str = ""
     message_id: str = ""
+    ids: tuple[str, ...] = ()
+    failure: tuple[str, str] | None = None
+    """an endpoint and the reason for which the last attempts failed"""
     since: Micros | None = None
     until: Micros | None = None
 
 
 class DeliveryEntry(Struct, frozen=True, kw_only=True):
-    """A delivery, its event's conversation, and why its last attempt failed ("" when it did not)."""
+    """A delivery, its event's conversation, and why its last attempt failed ("" when it did not).
+
+    `status`: what its last attempt was answered with, 0 for nothing. A list has the names of the event and the
+    endpoint as well, "" for those that are no longer there.
+    """
 
     delivery: Delivery
     conversation_id: str
@@ -60,14 +70,25 @@ class DeliveryEntry(Struct, frozen=True, kw_only=True):
     """the URL of its last replay, "" for the endpoint's"""
     replay_edited: bool = False
     """whether its last replay has a body of its own"""
+    status: int = 0
+    event_name: str = ""
+    endpoint_name: str = ""
 
 
-class _Cause(Struct):
+class _Last(Struct):
     cause: str = ""
+    status: int = 0
 
 
-_cause = msgspec.json.Decoder(_Cause)
+_last = msgspec.json.Decoder(_Last)
 _MANY = 1000
+
+
+class _Options(Struct):
+    description: str = ""
+
+
+_options = msgspec.json.Decoder(_Options)
 _LIVE_OR_DUE = (LIVE, DUE)
 _INDEXED = {
     "pending": _LIVE_OR_DUE,
@@ -96,7 +117,7 @@ def page(
 ) -> Page[DeliveryEntry]:
     """Return a page of the deliveries of an organization."""
     events_of = _events_of(connection, organization_id, chosen)
-    narrow = chosen.endpoint_id or chosen.event_id or events_of
+    narrow = chosen.endpoint_id or chosen.event_id or events_of or chosen.failure
     query = _query(organization_id, narrow=bool(narrow))
     query = matching(
         query,
@@ -108,12 +129,39 @@ def page(
     if few is not None:
         query = query.where(deliveries.c.id.in_(few))
     query = reduce(lambda so_far, theirs: so_far.where(deliveries.c.event_id.in_(theirs)), events_of, query)
+    if chosen.ids:
+        query = query.where(deliveries.c.id.in_(chosen.ids))
+    if chosen.failure is not None:
+        endpoint_id, failure = chosen.failure
+        of_kind = (deliveries.c.endpoint_id == endpoint_id, deliveries.c.failure == failure)
+        query = query.where(text(FAILING), *of_kind)
     if chosen.webhook_id:
         query = query.where(deliveries.c.id.in_(of_webhook_id(connection, chosen.webhook_id)))
     if chosen.until is not None:
         query = query.where(deliveries.c.created_at < chosen.until)
     query = since(query, deliveries.c.id, deliveries.c.created_at, chosen.since)
-    return newest(connection, query, deliveries.c.id, request, _entry)
+    found = newest(connection, query, deliveries.c.id, request, _entry)
+    return Page(named(connection, organization_id, found.items), found.after)
+
+
+def named(connection: Connection, organization_id: str, some: Sequence[DeliveryEntry]) -> list[DeliveryEntry]:
+    """Return entries with the names of their events and endpoints, which are looked up all at once."""
+    event_ids = {each.delivery.event_id for each in some}
+    endpoint_ids = {each.delivery.endpoint_id for each in some}
+    mine = (events.c.organization_id == organization_id, events.c.id.in_(event_ids))
+    named_events = connection.execute(select(events.c.id, events.c.name).where(*mine))
+    event_names = {row.id: row.name for row in named_events}
+    where = (endpoints.c.organization_id == organization_id, endpoints.c.id.in_(endpoint_ids))
+    rows = connection.execute(select(endpoints.c.id, endpoints.c.url, endpoints.c.options).where(*where))
+    endpoint_names = {row.id: _options.decode(row.options).description or row.url for row in rows}
+    return [
+        replace(
+            each,
+            event_name=event_names.get(each.delivery.event_id, ""),
+            endpoint_name=endpoint_names.get(each.delivery.endpoint_id, ""),
+        )
+        for each in some
+    ]
 
 
 def _events_of(connection: Connection, organization_id: str, chosen: DeliveryFilter) -> list[Select[Any]]:
@@ -155,6 +203,13 @@ def get(connection: Connection, organization_id: str, delivery_id: str) -> Deliv
     """Return a delivery of an organization, None when there is none."""
     row = connection.execute(_query(organization_id).where(deliveries.c.id == delivery_id)).one_or_none()
     return None if row is None else _entry(row)
+
+
+def sent_together(connection: Connection, organization_id: str, together: str) -> list[Delivery]:
+    """Return the deliveries that are sent under one `webhook-id`, in order."""
+    mine = unindexed(deliveries.c.organization_id) == organization_id
+    query = select(*_COLUMNS).where(text(TOGETHER), deliveries.c.together == together, mine).order_by(deliveries.c.id)
+    return [ledger_rows.delivery(row) for row in connection.execute(query)]
 
 
 def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
@@ -201,11 +256,12 @@ def _query(organization_id: str, *, narrow: bool = False) -> Select[Any]:
 
 def _entry(row: Any) -> DeliveryEntry:
     *columns, conversation_id, record, url, edited = row
-    cause = _cause.decode(record).cause if record is not None else ""
+    last = _last.decode(record) if record is not None else _Last()
     return DeliveryEntry(
         delivery=ledger_rows.delivery(columns),
         conversation_id=conversation_id,
-        cause=cause,
+        cause=last.cause,
+        status=last.status,
         replay_url=url or "",
         replay_edited=bool(edited),
     )

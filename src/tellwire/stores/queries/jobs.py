@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,10 +17,10 @@ from tellwire.stores.schema.tables import OPEN_JOB, jobs
 _wanted = msgspec.json.Decoder(Wanted)
 
 
-def add(connection: Connection, change: AuditChange, job: Job) -> None:
-    """Store a new job."""
+def add(connection: Connection, change: AuditChange, job: Job, *, noted: tuple[str, str] | None = None) -> None:
+    """Store a new job; `noted` is the action and the subject that the audit shows, by default those of its endpoint."""
     connection.execute(insert(jobs).values(_values(job)))
-    note(connection, change, f"endpoint.{job.kind}", job.endpoint_id)
+    note(connection, change, *(noted or (f"endpoint.{job.kind}", job.endpoint_id)))
 
 
 def get(connection: Connection, organization_id: str, job_id: str) -> Job | None:
@@ -27,6 +28,12 @@ def get(connection: Connection, organization_id: str, job_id: str) -> Job | None
     place = (jobs.c.organization_id == organization_id) & (jobs.c.id == job_id)
     row = connection.execute(select(jobs).where(place)).one_or_none()
     return None if row is None else _job(row)
+
+
+def of_ids(connection: Connection, organization_id: str, ids: Sequence[str]) -> dict[str, Job]:
+    """Return some jobs of an organization by their ids."""
+    query = select(jobs).where(jobs.c.organization_id == organization_id, jobs.c.id.in_(ids))
+    return {row.id: _job(row) for row in connection.execute(query)}
 
 
 def page(connection: Connection, organization_id: str, endpoint_id: str, request: PageRequest) -> Page[Job]:

@@ -20,7 +20,7 @@ from tellwire.stores.queries.operational import delivery_values
 from tellwire.stores.queries.paging import unindexed
 from tellwire.stores.queries.replays import QueuedReplay
 from tellwire.stores.records import ledger_rows
-from tellwire.stores.schema.tables import FAILED, REPLAYED, accounts, deliveries, events
+from tellwire.stores.schema.tables import FAILED, FAILING, REPLAYED, accounts, deliveries, events
 
 _TOGETHER = 500
 _DELIVERY = tuple(deliveries.c[name] for name in ledger_rows.DELIVERY)
@@ -63,18 +63,20 @@ def _bounds(job: Job) -> tuple[str, str]:
 def _failed(connection: Connection, job: Job, scan: int) -> RecoveryScan:
     above, below = _bounds(job)
     mine = deliveries.c.organization_id == job.organization_id
-    # With one bound and this order the planner uses the index of failed deliveries, which holds only ids.
-    query = (
-        select(deliveries.c.id)
-        .where(text(FAILED), mine, deliveries.c.id > above)
-        .order_by(deliveries.c.organization_id, deliveries.c.id)
-        .limit(scan)
-    )
+    if job.wanted.failure:
+        of_kind = (deliveries.c.endpoint_id == job.endpoint_id, deliveries.c.failure == job.wanted.failure)
+        theirs = unindexed(deliveries.c.organization_id) == job.organization_id
+        some = select(deliveries.c.id).where(text(FAILING), *of_kind, theirs, deliveries.c.id > above)
+        query = some.order_by(deliveries.c.endpoint_id, deliveries.c.failure, deliveries.c.id).limit(scan)
+    else:
+        # With one bound and this order the planner uses the index of failed deliveries, which holds only ids.
+        some = select(deliveries.c.id).where(text(FAILED), mine, deliveries.c.id > above)
+        query = some.order_by(deliveries.c.organization_id, deliveries.c.id).limit(scan)
     ids = [identifier for identifier in connection.execute(query).scalars() if identifier < below]
     rows: list[Delivery] = []
     for start in range(0, len(ids), _TOGETHER):
-        some = deliveries.c.id.in_(ids[start : start + _TOGETHER])
-        found = connection.execute(select(*_DELIVERY).where(mine, some).order_by(deliveries.c.id))
+        these = deliveries.c.id.in_(ids[start : start + _TOGETHER])
+        found = connection.execute(select(*_DELIVERY).where(mine, these).order_by(deliveries.c.id))
         rows += [ledger_rows.delivery(row) for row in found]
     rows = [d for d in rows if d.endpoint_id == job.endpoint_id and _is_within(job, d.created_at)]
     known = _by_id(connection, job.organization_id, [d.event_id for d in rows])

@@ -96,6 +96,7 @@ DELIVERY = (
     "updated_at",
     "behind",
     "together",
+    "failure",
 )
 
 

@@ -14,6 +14,7 @@ CHANGED = (
     "first_attempt_at",
     "delivered_at",
     "updated_at",
+    "failure",
 )
 OF_THIS_REPLAY = tuple(name for name in CHANGED if name not in OF_ANY_REPLAY)
 """The columns that a result sets unless the delivery was replayed while the attempt was in flight."""

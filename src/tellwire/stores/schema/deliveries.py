@@ -40,6 +40,8 @@ RENAMED = "replay > 0"
 """Deliveries whose `webhook_id` may be a new one; that of all others is made of their id."""
 TOGETHER = "together <> ''"
 """Deliveries that were sent with others, under the `webhook-id` of their group."""
+FAILING = "failure <> '' AND state <> 'cancelled'"
+"""Deliveries whose last attempt failed, whatever is done about them."""
 REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
 
 deliveries = Table(
@@ -67,6 +69,7 @@ deliveries = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("behind", Text, nullable=False, server_default=""),  # ids of deliveries of another key that go first
     Column("together", Text, nullable=False, server_default=""),  # the webhook-id of its group, see model.Delivery
+    Column("failure", Text, nullable=False, server_default=""),  # why its last attempt failed, see model.Delivery
     Index("deliveries_live", "endpoint_id", "id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
     Index("deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
@@ -74,6 +77,15 @@ deliveries = Table(
     Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
     Index("deliveries_renamed", "webhook_id", sqlite_where=text(RENAMED), postgresql_where=text(RENAMED)),
     Index("deliveries_together", "together", sqlite_where=text(TOGETHER), postgresql_where=text(TOGETHER)),
+    Index(
+        "deliveries_failing",
+        "endpoint_id",
+        "failure",
+        "id",
+        "state",
+        sqlite_where=text(FAILING),
+        postgresql_where=text(FAILING),
+    ),
     Index("deliveries_by_event", "event_id"),
     Index("deliveries_by_endpoint", "endpoint_id", "id"),
     PrimaryKeyConstraint("organization_id", "id"),

@@ -1,5 +1,5 @@
-"""The tables for endpoints beside deliveries: their health, edited replays, jobs; and how regularly numbers get
-messages."""
+"""The tables for endpoints beside deliveries: their health, their failures by cause, edited replays, jobs; and how
+regularly numbers get messages."""
 
 from __future__ import annotations
 
@@ -72,5 +72,28 @@ jobs = Table(
     PrimaryKeyConstraint("organization_id", "id"),
     Index("jobs_by_endpoint", "endpoint_id", "id"),
     Index("jobs_open", "id", sqlite_where=text(OPEN_JOB), postgresql_where=text(OPEN_JOB)),
+    sqlite_with_rowid=False,
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("failure", Text, nullable=False),  # as in deliveries
+    Column("cause", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("acknowledged_at", BigInteger, nullable=False),
+    Column("acknowledged_by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("resolved_at", BigInteger, nullable=False),
+    Column("resolved_by", Text, nullable=False),  # "": by itself
+    Column("job_id", Text, nullable=False),  # of its last replay
+    PrimaryKeyConstraint("organization_id", "id"),
+    Index("failures_by_kind", "endpoint_id", "failure", unique=True),
+    Index("failures_by_state", "organization_id", "state", "id"),
     sqlite_with_rowid=False,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tellwire.model.routing import NamesOf
+from tellwire.stores.failure_store import SqlFailureStore
 from tellwire.stores.health_store import SqlHealthStore
 from tellwire.stores.query_runner import QueryRunner
 from tellwire.stores.recovery_store import SqlRecoveryStore
@@ -22,6 +23,7 @@ class WorkQueues:
 
     def __init__(self, store: QueryRunner, names: Mapping[str, NamesOf]) -> None:
         self.erasures = SqlErasures(store)
+        self.failures = SqlFailureStore(store)
         self.health = SqlHealthStore(store)
         self.held_items = SqlHeldItems(store)
         self.media = SqlMediaFiles(store)

@@ -6,7 +6,7 @@ import base64
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
@@ -16,9 +16,10 @@ from tellwire.errors import Forbidden, Invalid, NotAllowed, NotFound
 from tellwire.model.deliveries import Attempt, DeliveryState, Lane, ReplayEdit
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.row_json import instant
-from tellwire.stores.queries import deliveries, replays
+from tellwire.stores.queries import deliveries, failures, replays
 from tellwire.stores.queries.conversations import party_of
 from tellwire.stores.queries.deliveries import DeliveryEntry, DeliveryFilter
+from tellwire.web.api import sent_bodies
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.parameters import (
     Cursor,
@@ -40,6 +41,12 @@ _READ = {"scopes": ("read", "deliveries:replay")}
 _REPLAY = {"scopes": ("deliveries:replay",)}
 _FORGERY = "webhooks:manage"
 _NOUN = "deliveries"
+FailureName = Annotated[
+    str, QueryParameter(description="Only those that a failure counts: whose last attempt failed so.", max_length=256)
+]
+DeliveryIds = Annotated[
+    str, QueryParameter(description="Only these, separated by commas; 200 at the most.", max_length=200 * 37)
+]
 _WAITING = (DeliveryState.PENDING, DeliveryState.RETRYING)
 
 
@@ -49,10 +56,19 @@ class DeliveryRead(Struct, kw_only=True):
     id: Id
     organization_id: Id
     event_id: Id
+    event_name: Annotated[str | None, Meta(description="Null for an event that is no longer kept.")]
     endpoint_id: Id
+    endpoint_name: Annotated[
+        str | None, Meta(description="The endpoint's description, else its URL; null for one that was deleted.")
+    ]
     conversation_id: str | None
     state: DeliveryState
     cause: str
+    failure: Annotated[
+        str | None,
+        Meta(description="Why its last attempt failed: a status, or `timeout`, `dns` …; null if it did not."),
+    ]
+    last_status: Annotated[int | None, Meta(description="What its last attempt was answered with.")]
     attempt_count: int
     out_of_order: bool
     lane: Lane
@@ -139,10 +155,14 @@ def _shown(entry: DeliveryEntry) -> bytes:
             id=delivery.id,
             organization_id=delivery.organization_id,
             event_id=delivery.event_id,
+            event_name=entry.event_name or None,
             endpoint_id=delivery.endpoint_id,
+            endpoint_name=entry.endpoint_name or None,
             conversation_id=entry.conversation_id or None,
             state=delivery.state,
             cause=entry.cause,
+            failure=delivery.failure or None,
+            last_status=entry.status or None,
             attempt_count=delivery.attempts,
             out_of_order=delivery.out_of_order,
             lane=delivery.lane,
@@ -196,6 +216,8 @@ async def list_deliveries(
     webhook_id: WebhookId = "",
     contact: Name = "",
     message_id: Name = "",
+    failure_id: FailureName = "",
+    ids: DeliveryIds = "",
     since: Since = "",
     until: Until = "",
 ) -> Response[DeliveryList]:
@@ -210,6 +232,8 @@ async def list_deliveries(
         webhook_id=webhook_id,
         party=party,
         message_id=message_id,
+        ids=_named(ids),
+        failure=await _kind_of(context, failure_id) if failure_id else None,
         since=instant_of(since, "since"),
         until=instant_of(until, "until"),
     )
@@ -249,6 +273,7 @@ async def replay_delivery(
         entry = replays.replay(connection, audit_change, name, new_id=wanted.new_id, edit=edit)
         if entry is None:
             raise NotFound("There is no delivery with this id.")
+        (entry,) = deliveries.named(connection, context.organization_id, [entry])
         return entry, _shown(entry)
 
     async with context.once(request) as once:
@@ -271,7 +296,8 @@ async def replay_selection(
         missing = [(f"/ids/{index}", "is no delivery") for index, entry in enumerate(entries) if entry is None]
         if missing:
             raise Invalid("Some deliveries are not there; none was replayed.", *missing)
-        return None, b'{"data":[' + b",".join(_shown(entry) for entry in entries if entry is not None) + b"]}"
+        made = deliveries.named(connection, context.organization_id, [each for each in entries if each is not None])
+        return None, b'{"data":[' + b",".join(map(_shown, made)) + b"]}"
 
     async with context.once(request) as once:
         if once.kept:
@@ -292,6 +318,17 @@ def _ids(data: Selection) -> tuple[str, ...]:
     return data.ids
 
 
+def _named(ids: str) -> tuple[str, ...]:
+    """Return the ids of a filter; a text that can be none matches nothing."""
+    return tuple(dict.fromkeys(each if looks_like_id(each) else "" for each in ids.split(","))) if ids else ()
+
+
+async def _kind_of(context: RequestContext, failure_id: str) -> tuple[str, str]:
+    """Return the endpoint and the reason of a failure; for one that is not there what matches nothing."""
+    known = await context.read(lambda c: failures.get(c, context.organization_id, failure_id))
+    return ("", "") if known is None else (known.endpoint_id, known.failure)
+
+
 async def _edit(context: RequestContext, wanted: Replay) -> ReplayEdit:
     if wanted.url is None and wanted.body is None:
         return ReplayEdit()
@@ -310,8 +347,17 @@ async def _known(context: RequestContext, delivery_id: str) -> tuple[DeliveryEnt
     entry = await context.read(lambda c: deliveries.get(c, context.organization_id, name))
     if entry is None:
         raise NotFound("There is no delivery with this id.")
+    found = [entry]
+    (entry,) = await context.read(lambda c: deliveries.named(c, context.organization_id, found))
     attempts = await context.read(lambda c: deliveries.attempts_of(c, name))
     return entry, [_attempt(each) for each in attempts]
 
 
-HANDLERS = (list_deliveries, read_delivery, list_attempts, replay_delivery, replay_selection)
+HANDLERS = (
+    list_deliveries,
+    read_delivery,
+    list_attempts,
+    replay_delivery,
+    replay_selection,
+    *sent_bodies.HANDLERS,
+)

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from tellwire import __version__
 from tellwire.web.console.api_calls import Api
+from tellwire.web.console.causes import grouped, sentence
 from tellwire.web.console.sessions import Session
 from tellwire.web.console.words import has_words, words
 
@@ -79,7 +80,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(words=words, has_words=has_words, asset=asset, version=__version__, once=_once)
-    environment.filters.update(moment=moment, short=short)
+    environment.filters.update(moment=moment, short=short, grouped=grouped, sentence=sentence)
     return environment
 
 

@@ -19,6 +19,7 @@ def create() -> None:
     _account_traffic()
     _replay_edits()
     _jobs()
+    _failures()
 
 
 def _events() -> None:
@@ -89,6 +90,7 @@ def _deliveries() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("behind", TEXT, server_default="", nullable=False),
         sa.Column("together", TEXT, server_default="", nullable=False),
+        sa.Column("failure", TEXT, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )
@@ -114,6 +116,9 @@ def _deliveries() -> None:
     op.create_index("deliveries_renamed", "deliveries", ["webhook_id"], sqlite_where=where, postgresql_where=where)
     where = sa.text("together <> ''")
     op.create_index("deliveries_together", "deliveries", ["together"], sqlite_where=where, postgresql_where=where)
+    where = sa.text("failure <> '' AND state <> 'cancelled'")
+    kind = ["endpoint_id", "failure", "id", "state"]
+    op.create_index("deliveries_failing", "deliveries", kind, sqlite_where=where, postgresql_where=where)
 
 
 def _attempts() -> None:
@@ -232,3 +237,27 @@ def _jobs() -> None:
     op.create_index("jobs_by_endpoint", "jobs", ["endpoint_id", "id"])
     where = sa.text("state IN ('queued', 'running')")
     op.create_index("jobs_open", "jobs", ["id"], sqlite_where=where, postgresql_where=where)
+
+
+def _failures() -> None:
+    op.create_table(
+        "failures",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("endpoint_id", TEXT, nullable=False),
+        sa.Column("failure", TEXT, nullable=False),
+        sa.Column("cause", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("acknowledged_at", sa.BigInteger(), nullable=False),
+        sa.Column("acknowledged_by", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
+        sa.Column("resolved_at", sa.BigInteger(), nullable=False),
+        sa.Column("resolved_by", TEXT, nullable=False),
+        sa.Column("job_id", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("failures_by_kind", "failures", ["endpoint_id", "failure"], unique=True)
+    op.create_index("failures_by_state", "failures", ["organization_id", "state", "id"])

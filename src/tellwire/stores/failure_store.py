@@ -1,0 +1,51 @@
+"""Takes stock of what fails, over any store."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from tellwire.endpoints import failures as rules
+from tellwire.endpoints.failures import Failure, Seen
+from tellwire.model.units import Micros
+from tellwire.stores.queries import failures
+from tellwire.stores.query_runner import QueryRunner
+
+_MOST = 1000
+"""So many kinds of failures are looked at in a round; there are few, because each is an endpoint's and a reason's."""
+
+_Found = tuple[Failure | None, Seen | None]
+
+
+class SqlFailureStore:
+    """`FailureStore` over any store."""
+
+    def __init__(self, store: QueryRunner) -> None:
+        self._store = store
+
+    async def take_stock(self, now: Micros) -> None:
+        """See `FailureStore.take_stock`. It writes only when something changed."""
+        found = await self._store.read(self._look)
+        if any(rules.after(*each, identifier="", now=now) is not None for each in found):
+            await self._store.write(lambda c: self._write(c, found, now))
+
+    def _look(self, connection: Connection) -> list[_Found]:
+        known = {(each.endpoint_id, each.failure): each for each in failures.unresolved(connection, _MOST)}
+        there, endpoints = failures.kinds(connection, _MOST), self._store.registry().endpoints
+        found: list[_Found] = []
+        for place in {**dict.fromkeys(there), **dict.fromkeys(known)}:
+            endpoint_id, failure = place
+            endpoint = endpoints.get(endpoint_id)
+            if endpoint is None:
+                continue  # it was deleted, and what failed there can no longer be mended
+            before = known.get(place) or failures.of_kind(connection, endpoint_id, failure)
+            found.append((before, failures.seen(connection, endpoint.organization_id, endpoint_id, failure)))
+        return found
+
+    def _write(self, connection: Connection, found: list[_Found], now: Micros) -> None:
+        for known, seen in found:
+            if known is None:
+                made = rules.after(None, seen, identifier=self._store.new_id(), now=now)
+                if made is not None and failures.of_kind(connection, made.endpoint_id, made.failure) is None:
+                    failures.add(connection, made)
+            elif (changed := rules.after(known, seen, identifier="", now=now)) is not None:
+                failures.put(connection, changed, was=known.state)
