@@ -113,6 +113,7 @@ QUERIES: dict[str, Names] = {
 PLAIN_QUERIES = {
     "limit", "cursor", "status", "state", "since", "until", "entity", "action", "direction", "send_state", "language",
     "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds",
+    "span",
 }  # fmt: skip
 
 FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {

@@ -40,6 +40,7 @@ RENAMED = "replay > 0"
 """Deliveries whose `webhook_id` may be a new one; that of all others is made of their id."""
 TOGETHER = "together <> ''"
 """Deliveries that were sent with others, under the `webhook-id` of their group."""
+LATE = "lane = 'late' AND state IN ('pending', 'delivering', 'retrying')"
 REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
 
 deliveries = Table(
@@ -72,6 +73,7 @@ deliveries = Table(
     Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
     Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
     Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
+    Index("deliveries_late", "endpoint_id", "id", sqlite_where=text(LATE), postgresql_where=text(LATE)),
     Index("deliveries_renamed", "webhook_id", sqlite_where=text(RENAMED), postgresql_where=text(RENAMED)),
     Index("deliveries_together", "together", sqlite_where=text(TOGETHER), postgresql_where=text(TOGETHER)),
     Index("deliveries_by_event", "event_id"),

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from tellwire.stores.schema.deliveries import (
     DUE,
     FAILED,
+    LATE,
     LIVE,
     OF_A_PERSON,
     PARKED,
@@ -37,7 +38,14 @@ from tellwire.stores.schema.deliveries import (
     sequences,
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
-from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, endpoint_health, jobs, replay_edits
+from tellwire.stores.schema.maintenance import (
+    OPEN_JOB,
+    account_traffic,
+    endpoint_health,
+    endpoint_traffic,
+    jobs,
+    replay_edits,
+)
 from tellwire.stores.schema.members import console_sessions, login_links, members
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
@@ -56,6 +64,7 @@ from tellwire.stores.schema.sources import source_items, sources
 __all__ = [
     "DUE",
     "FAILED",
+    "LATE",
     "LIVE",
     "OF_A_PERSON",
     "OPEN_JOB",
@@ -74,6 +83,7 @@ __all__ = [
     "deliveries",
     "dispatchers",
     "endpoint_health",
+    "endpoint_traffic",
     "erased",
     "erasures",
     "events",
