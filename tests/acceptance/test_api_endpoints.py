@@ -103,7 +103,7 @@ def test_defaults(app: Served) -> None:
     assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
     assert made.pop("whsec_secret") == secret
     assert {name: made[name] for name in DEFAULTS} == DEFAULTS
-    assert made["secrets"] == [{"expires_at": None}]
+    assert made["secrets"] == [{"rotated_at": None, "expires_at": None}]
     assert (made["url"], made["format"]) == (HOOK, "row")
     assert app.get(f"{PATH}/{made['id']}") == made
     assert made in app.get(f"{PATH}?limit=200")["data"]
@@ -419,7 +419,10 @@ def test_rotation_overlaps(tmp_path: Path) -> None:
         path = f"{PATH}/{made['id']}"
         second = app.post(f"{path}/rotate-secret", status=200)
         assert second["secret"] not in (made["secret"], None)
-        assert second["secrets"] == [{"expires_at": None}, {"expires_at": "2026-05-07T03:39:23+00:00"}]
+        assert second["secrets"] == [
+            {"rotated_at": None, "expires_at": None},
+            {"rotated_at": "2026-05-06T03:39:23+00:00", "expires_at": "2026-05-07T03:39:23+00:00"},
+        ]
         third = app.post(
             f"{path}/rotate-secret", {"secret": "my own secret of today", "overlap_seconds": 3600}, status=200
         )
@@ -432,7 +435,7 @@ def test_rotation_overlaps(tmp_path: Path) -> None:
         assert {each["expires_at"] for each in third["secrets"]} == {None, "2026-05-06T04:39:23+00:00"}
         app.call("POST", f"{path}/rotate-secret", {"secret": second["secret"]}).problem(422, "/secret")
         app.clock.move(HOUR)
-        assert app.get(path)["secrets"] == [{"expires_at": None}]
+        assert app.get(path)["secrets"] == [{"rotated_at": None, "expires_at": None}]
         app.post(f"{path}/rotate-secret", {"overlap_seconds": 0}, status=200)
         assert len(stored(app, made["id"]).secrets) == 1
 

@@ -116,6 +116,7 @@ PLAIN_QUERIES = {
     "limit", "cursor", "status", "state", "since", "until", "entity", "action", "direction", "send_state", "language",
     "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds",
     "attempt",
+    "span",
 }  # fmt: skip
 
 FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {

@@ -258,6 +258,7 @@ STAYS = {
     "agent_turns": "one row a conversation until it is answered, erased with its contact",
     "agent_usage": "counts",
     "endpoint_health": "one row an endpoint, deleted with it",
+    "endpoint_traffic": "counts, at most 900 rows an endpoint, deleted with it",
     "account_traffic": "one row an account, deleted with it",
     "failures": "one row an endpoint and a kind of failure, deleted with it",
     "jobs": "tell what was asked for and done, without content",

@@ -298,7 +298,9 @@ def rotate(shelf: EndpointRepository, endpoint_id: str, secret: str, *, overlap:
         raise Invalid("The secret cannot be used.", ("/secret", fault))
     until = shelf.now + overlap
     old = tuple(
-        Secret(each.value, until if each.expires_at is None else min(until, each.expires_at))
+        Secret(
+            each.value, until if each.expires_at is None else min(until, each.expires_at), each.rotated_at or shelf.now
+        )
         for each in live_secrets(endpoint, shelf.now)
     )
     if secret in {each.value for each in old}:

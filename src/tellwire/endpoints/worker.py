@@ -11,6 +11,7 @@ import structlog
 
 from tellwire.endpoints.health_history import HealthRecorder, Report
 from tellwire.endpoints.recovery import Job, RecoveryStep
+from tellwire.endpoints.traffic import Traffic, TrafficCounter
 from tellwire.errors import Unavailable
 from tellwire.loops import Loop, Work
 from tellwire.model.deliveries import Attempt, Delivery
@@ -21,6 +22,8 @@ log = structlog.get_logger("tellwire")
 
 _SECONDS = 1.0
 _PARKING_SECONDS = 60.0
+_TRAFFIC_SECONDS = 10.0
+_MILLI = 1000
 
 
 class EndpointWorker:
@@ -37,10 +40,12 @@ class EndpointWorker:
     ) -> None:
         self._clock = clock
         self.witness = HealthRecorder()
+        self.traffic = TrafficCounter()
         self._standings = standings
         self.recovering = RecoveryRunner(recoveries, clock, supplied)
         self._loops = (
             _loop("endpoint-health", self._report, _SECONDS),
+            _loop("endpoint-traffic", self._add_traffic, _TRAFFIC_SECONDS),
             _loop("parking", self._park, _PARKING_SECONDS),
             _loop("recoveries", self.recovering.go_on, _SECONDS),
         )
@@ -49,13 +54,13 @@ class EndpointWorker:
         """Record an attempt whose result is stored; one that went to another URL says nothing about its endpoint."""
         if "url" in attempt.edited:
             return
-        self.witness.note(
-            delivery.endpoint_id,
-            delivery.organization_id,
-            ok=attempt.outcome == "delivered",
-            cause=attempt.cause,
-            now=self._clock.now(),
+        of, ok, now = (
+            (delivery.endpoint_id, delivery.organization_id),
+            attempt.outcome == "delivered",
+            self._clock.now(),
         )
+        self.witness.note(*of, ok=ok, cause=attempt.cause, now=now)
+        self.traffic.note(*of, ok=ok, took=int(attempt.durations.get("total", 0.0) * _MILLI), now=now)
 
     def start(self) -> None:
         """Start the loops in the running event loop."""
@@ -67,14 +72,18 @@ class EndpointWorker:
         await asyncio.gather(*(loop.stop() for loop in self._loops))
 
     async def last_report(self) -> None:
-        """Write the last health report before the store closes."""
+        """Write the last health report and counts before the store closes."""
         try:
             await self._report()
+            await self._add_traffic()
         except Unavailable as error:
             log.warning("store_unavailable", detail=str(error))
 
     async def _report(self) -> None:
         await report_health(self._standings, self.witness, self._clock)
+
+    async def _add_traffic(self) -> None:
+        await add_traffic(self._standings, self.traffic, self._clock)
 
     async def _park(self) -> None:
         await self._standings.park_left(self._clock.now())
@@ -98,6 +107,10 @@ class HealthStore(Protocol):
         """Merge reports; return the endpoints that this disabled."""
         ...
 
+    async def add_traffic(self, minutes: Sequence[Traffic], now: Micros) -> None:
+        """Add counts of attempts to those that are stored."""
+        ...
+
     async def park(self, endpoint_id: str, now: Micros) -> None:
         """Park what waits for an endpoint that is not active."""
         ...
@@ -119,6 +132,18 @@ async def report_health(standings: HealthStore, witness: HealthRecorder, clock: 
         raise
     for endpoint_id in disabled:
         await standings.park(endpoint_id, clock.now())
+
+
+async def add_traffic(standings: HealthStore, traffic: TrafficCounter, clock: Clock) -> None:
+    """Store what this process has counted of the attempts of endpoints."""
+    counted = traffic.take()
+    if not counted:
+        return
+    try:
+        await standings.add_traffic(counted, clock.now())
+    except BaseException:
+        traffic.give_back(counted)
+        raise
 
 
 class RecoveryStore(Protocol):

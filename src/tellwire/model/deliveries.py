@@ -118,10 +118,11 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Secret(Struct, frozen=True):
-    """A live signing secret as shown to the customer; `expires_at` is set on one that was rotated out."""
+    """A live signing secret as shown to the customer; one that was rotated out has `rotated_at` and `expires_at`."""
 
     value: str
     expires_at: Micros | None = None
+    rotated_at: Micros | None = None
 
 
 class Buffer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

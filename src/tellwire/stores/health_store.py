@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 
 from tellwire.endpoints import disabling, health_history
 from tellwire.endpoints.health_history import EndpointHealth, Report
+from tellwire.endpoints.traffic import Traffic, by_width
 from tellwire.model import operational_events
 from tellwire.model.units import DAY, Micros
-from tellwire.stores.queries import endpoints, health
+from tellwire.stores.queries import endpoint_traffic, endpoints, health
 from tellwire.stores.queries.audit import OURSELVES, AuditChange
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.stores.query_runner import QueryRunner
@@ -42,6 +43,13 @@ class SqlHealthStore:
                 operational_events.recovered(endpoint, "it takes deliveries again", failing_since=before.failing_since)
             )
         return False
+
+    async def add_traffic(self, minutes: Sequence[Traffic], now: Micros) -> None:
+        """Add counts of attempts to those that are stored, and delete the buckets that are past their time."""
+        known = self._store.registry().endpoints
+        counted = by_width(each for each in minutes if each.endpoint_id in known)
+        if counted:
+            await self._store.write(lambda c: endpoint_traffic.add(c, counted, now))
 
     async def disable(self, endpoint_id: str, reason: str, now: Micros) -> None:
         """Disable an endpoint and park the deliveries that wait for it."""

@@ -12,7 +12,7 @@ from tellwire.model.deliveries import Endpoint
 from tellwire.model.operational_events import OperationalEvent
 from tellwire.model.units import Micros
 from tellwire.security.vault import Vault
-from tellwire.stores.queries import failures, health, operational
+from tellwire.stores.queries import endpoint_traffic, failures, health, operational
 from tellwire.stores.queries.audit import AuditChange, note_change
 from tellwire.stores.queries.paging import Page, PageRequest, columns, newest, unindexed
 from tellwire.stores.records import ledger_rows
@@ -59,6 +59,7 @@ class SqlEndpointRepository:
         self._connection.execute(delete(endpoints).where(endpoints.c.id == endpoint_id))
         health.forget(self._connection, self.organization_id, endpoint_id)
         failures.forget(self._connection, self.organization_id, endpoint_id)
+        endpoint_traffic.forget(self._connection, self.organization_id, endpoint_id)
         self._connection.execute(
             update(jobs)
             .where(jobs.c.endpoint_id == endpoint_id, text(OPEN_JOB))

@@ -42,6 +42,7 @@ TOGETHER = "together <> ''"
 """Deliveries that were sent with others, under the `webhook-id` of their group."""
 FAILING = "failure <> '' AND state <> 'cancelled'"
 """Deliveries whose last attempt failed, whatever is done about them."""
+LATE = "lane = 'late' AND state IN ('pending', 'delivering', 'retrying')"
 REPLAYED = "lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')"
 
 deliveries = Table(
@@ -75,6 +76,7 @@ deliveries = Table(
     Index("deliveries_parked", "endpoint_id", "id", sqlite_where=text(PARKED), postgresql_where=text(PARKED)),
     Index("deliveries_failed", "organization_id", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
     Index("deliveries_replayed", "endpoint_id", "id", sqlite_where=text(REPLAYED), postgresql_where=text(REPLAYED)),
+    Index("deliveries_late", "endpoint_id", "id", sqlite_where=text(LATE), postgresql_where=text(LATE)),
     Index("deliveries_renamed", "webhook_id", sqlite_where=text(RENAMED), postgresql_where=text(RENAMED)),
     Index("deliveries_together", "together", sqlite_where=text(TOGETHER), postgresql_where=text(TOGETHER)),
     Index(

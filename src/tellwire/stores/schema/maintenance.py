@@ -1,4 +1,4 @@
-"""The tables for endpoints beside deliveries: their health, their failures by cause, edited replays, jobs; and how
+"""The tables for endpoints beside deliveries: their health, traffic, failures by cause, edited replays, jobs; and how
 regularly numbers get messages."""
 
 from __future__ import annotations
@@ -21,6 +21,21 @@ endpoint_health = Table(
     Column("cause", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "endpoint_id"),
+    sqlite_with_rowid=False,
+)
+
+endpoint_traffic = Table(
+    "endpoint_traffic",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("width", BigInteger, nullable=False),  # micros that the bucket holds: of a minute or of an hour
+    Column("since", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),  # attempts that ended in this time
+    Column("failed", BigInteger, nullable=False),
+    Column("took", BigInteger, nullable=False),  # micros of the delivered ones, in all
+    Column("slowest", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "endpoint_id", "width", "since"),
     sqlite_with_rowid=False,
 )
 

@@ -24,6 +24,7 @@ from tellwire.stores.schema.deliveries import (
     DUE,
     FAILED,
     FAILING,
+    LATE,
     LIVE,
     OF_A_PERSON,
     PARKED,
@@ -38,7 +39,7 @@ from tellwire.stores.schema.deliveries import (
     sequences,
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
-from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, endpoint_health, failures, jobs, replay_edits
+from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, endpoint_health, endpoint_traffic, failures, jobs, replay_edits
 from tellwire.stores.schema.members import console_sessions, login_links, members
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
@@ -58,6 +59,7 @@ __all__ = [
     "DUE",
     "FAILED",
     "FAILING",
+    "LATE",
     "LIVE",
     "OF_A_PERSON",
     "OPEN_JOB",
@@ -76,6 +78,7 @@ __all__ = [
     "deliveries",
     "dispatchers",
     "endpoint_health",
+    "endpoint_traffic",
     "erased",
     "erasures",
     "events",

@@ -10,9 +10,11 @@ from litestar.response import Stream
 from msgspec import Raw, Struct
 from msgspec.json import encode
 
+from tellwire.endpoints import samples
 from tellwire.errors import NotFound
 from tellwire.model.deliveries import Action, Endpoint, Entity, Event, SentAs
 from tellwire.model.row_json import instant
+from tellwire.ports.formats import Format
 from tellwire.stores.queries import events
 from tellwire.stores.queries.events import EventFilter
 from tellwire.web.api.shapes import Id, NextCursor, When
@@ -139,13 +141,37 @@ async def read_payload(
 ) -> Response[dict[str, Any]]:
     """The exact bytes that an endpoint of this format with default options is sent; 404 when the format has no place
     for the event."""
-    event, format_ = await _known(context, event_id), context.services.formats.get(format_name)
-    if format_ is None:
-        raise NotFound(f"There is no such format; there are {', '.join(context.services.formats)}.")
+    event, format_ = await _known(context, event_id), _format(context, format_name)
     body = format_.encode(event, plain_endpoint(event, format_name), SentAs(event.id))
     if body is None:
-        raise NotFound("This format has no place for this event.", kind="no-payload")
+        raise _no_payload()
     return raw_json_response(body, dict[str, Any])
+
+
+@get("/events/samples/{format_name:str}", summary="Render a sample event", opt=_READ)
+async def read_sample(
+    format_name: FromPath[str], context: ContextDependency, name: Name = "messages.insert"
+) -> Response[dict[str, Any]]:
+    """What an endpoint of this format with default options would be sent for an event that never happened, as a test
+    sends it; 404 when the format has no such event."""
+    format_, services = _format(context, format_name), context.services
+    event = samples.sample(format_, name, context.organization_id, services.clock.now(), services.store.new_id)
+    known = name in format_.EVENTS and format_.names(event)
+    body = format_.encode(event, plain_endpoint(event, format_name), SentAs(event.id)) if known else None
+    if body is None:
+        raise _no_payload()
+    return raw_json_response(body, dict[str, Any])
+
+
+def _format(context: RequestContext, name: str) -> Format:
+    format_ = context.services.formats.get(name)
+    if format_ is None:
+        raise NotFound(f"There is no such format; there are {', '.join(context.services.formats)}.")
+    return format_
+
+
+def _no_payload() -> NotFound:
+    return NotFound("This format has no place for this event.", kind="no-payload")
 
 
 async def _known(context: RequestContext, event_id: str) -> Event:
@@ -161,4 +187,4 @@ def plain_endpoint(event: Event, format_name: str) -> Endpoint:
     return Endpoint(id="", organization_id=event.organization_id, url="", format=format_name, history=True)
 
 
-HANDLERS = (list_events, stream_events, read_event, read_payload)
+HANDLERS = (list_events, stream_events, read_event, read_payload, read_sample)

@@ -22,7 +22,7 @@ from tellwire.model.units import Micros, micros
 from tellwire.stores.queries import endpoints as endpoint_queries
 from tellwire.stores.queries import health as health_queries
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
-from tellwire.web.api import endpoint_calls
+from tellwire.web.api import endpoint_calls, endpoint_figures
 from tellwire.web.api.endpoint_calls import known_endpoint
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, our_id, page_request
@@ -36,8 +36,9 @@ MASK = "********"
 
 
 class SecretRead(Struct, kw_only=True):
-    """A signing secret, unseen: `expires_at` is set on one that was rotated out."""
+    """A signing secret, unseen: `rotated_at` and `expires_at` are set on one that was rotated out."""
 
+    rotated_at: When | None
     expires_at: When | None
 
 
@@ -137,7 +138,10 @@ def _shown(endpoint: Endpoint, now: Micros, standing: EndpointHealth | None = No
     return encode(
         EndpointRead(
             **{name: getattr(endpoint, name) for name in _SAME},
-            secrets=[SecretRead(expires_at=when(s.expires_at)) for s in lifecycle.live_secrets(endpoint, now)],
+            secrets=[
+                SecretRead(rotated_at=when(each.rotated_at), expires_at=when(each.expires_at))
+                for each in lifecycle.live_secrets(endpoint, now)
+            ],
             has_token=bool(endpoint.token),
             headers=dict.fromkeys(endpoint.headers, MASK),
             health=_health(standing),
@@ -286,4 +290,5 @@ HANDLERS = (
     resume_endpoint,
     rotate_secret,
     *endpoint_calls.HANDLERS,
+    *endpoint_figures.HANDLERS,
 )

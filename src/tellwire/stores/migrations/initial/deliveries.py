@@ -16,6 +16,7 @@ def create() -> None:
     _leases()
     _dispatchers()
     _endpoint_health()
+    _endpoint_traffic()
     _account_traffic()
     _replay_edits()
     _jobs()
@@ -112,6 +113,8 @@ def _deliveries() -> None:
     op.create_index(
         "deliveries_replayed", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where
     )
+    where = sa.text("lane = 'late' AND state IN ('pending', 'delivering', 'retrying')")
+    op.create_index("deliveries_late", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where)
     where = sa.text("replay > 0")
     op.create_index("deliveries_renamed", "deliveries", ["webhook_id"], sqlite_where=where, postgresql_where=where)
     where = sa.text("together <> ''")
@@ -182,6 +185,22 @@ def _endpoint_health() -> None:
         sa.Column("cause", TEXT, nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "endpoint_id"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _endpoint_traffic() -> None:
+    op.create_table(
+        "endpoint_traffic",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("endpoint_id", TEXT, nullable=False),
+        sa.Column("width", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), nullable=False),
+        sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.Column("took", sa.BigInteger(), nullable=False),
+        sa.Column("slowest", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "endpoint_id", "width", "since"),
         sqlite_with_rowid=False,
     )
 

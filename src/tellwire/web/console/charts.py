@@ -1,0 +1,72 @@
+"""PURE. Turns figures into what a template draws as SVG, and into short words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from tellwire.web.console.words import words
+
+WIDTH = 5
+"""Of a bar with its gap; a gap is 1 wide."""
+
+
+class Bar(Struct, frozen=True):
+    """A bar of a chart: delivered attempts at the bottom, failed ones on top of them."""
+
+    x: int
+    delivered_y: float
+    delivered_height: float
+    failed_y: float
+    failed_height: float
+
+
+def bars(buckets: Sequence[Mapping[str, Any]], height: int) -> list[Bar]:
+    """Return a bar for each bucket; the highest is as high as the chart, and whatever happened can be seen."""
+    most = max((each["delivered"] + each["failed"] for each in buckets), default=0)
+    found = []
+    for index, each in enumerate(buckets):
+        good, bad = _high(each["delivered"], most, height), _high(each["failed"], most, height)
+        good = min(good, height - bad)
+        found.append(Bar(index * WIDTH, round(height - good, 1), good, round(height - good - bad, 1), bad))
+    return found
+
+
+def _high(count: int, most: int, height: int) -> float:
+    return round(max(count / most * height, 1.5), 1) if count else 0.0
+
+
+def grouped(number: int) -> str:
+    """Return a number with its thousands apart."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def at_least(number: int, most: int) -> str:
+    """Return a count that stopped at `most`, in words."""
+    return words("figures.at_least", number=grouped(number)) if number >= most else grouped(number)
+
+
+def lasting(seconds: float) -> str:
+    """Return a duration in its two largest units."""
+    left = max(int(seconds), 0)
+    parts: list[str] = []
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1)):
+        count, left = divmod(left, size)
+        if parts and not count:
+            break
+        if count or unit == "seconds":
+            parts.append(words(f"figures.{unit}", count=count))
+        if len(parts) == 2:
+            break
+    return " ".join(parts)
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a latency."""
+    if value is None:
+        return "–"
+    if value >= 1000:
+        return words("figures.in_seconds", number=f"{value / 1000:.1f}")
+    return words("figures.in_milliseconds", number=f"{value:.0f}" if value >= 1 else f"{value:.1f}")
