@@ -104,7 +104,7 @@ def test_once_that_fails_says_so_in_its_line_too(tmp_path: Path) -> None:
 def test_messages_arrive_verified_though_ports_are_taken_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with taken() as sock, running("dev", cwd=tmp_path, PORT=str(sock.getsockname()[1])) as dev:
         port = sock.getsockname()[1]
-        page = shown(dev, "status page")
+        page = shown(dev, "console")
         assert not page.endswith(f":{port}/")
         line = dev.wait_for(live_line)
         assert re.search(r"message [0-9a-f]{8}-", line)
@@ -118,7 +118,7 @@ def test_messages_arrive_verified_though_ports_are_taken_and_ctrl_c_ends_it(tmp_
 
 def test_the_banner_holds_what_one_needs(tmp_path: Path) -> None:
     with running("dev", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
-        url, key = shown(dev, "status page").rstrip("/"), shown(dev, "API key")
+        url, key = shown(dev, "console").rstrip("/"), shown(dev, "API key")
         assert request(f"{url}/openapi.json")[1]["openapi"].startswith("3.1")
         endpoints = every(url, "webhook-endpoints", key=key)
         assert sorted(endpoint["format"] for endpoint in endpoints) == sorted(FORMATS)
@@ -132,10 +132,10 @@ def test_a_second_run_goes_on_with_keys_endpoints_and_data_until_fresh(tmp_path:
     with running("dev", "--port", "0", cwd=tmp_path) as dev:
         dev.wait_for(live_line)
         first_key, first_secret = shown(dev, "API key"), shown(dev, "signing secret")
-        first = every(shown(dev, "status page").rstrip("/"), "webhook-endpoints", key=first_key)
+        first = every(shown(dev, "console").rstrip("/"), "webhook-endpoints", key=first_key)
         assert dev.stop(signal.SIGINT) == 0
     with running("dev", "--port", "0", cwd=tmp_path) as dev:
-        url = shown(dev, "status page").rstrip("/")
+        url = shown(dev, "console").rstrip("/")
         assert (shown(dev, "API key"), shown(dev, "signing secret")) == (first_key, first_secret)
         again = every(url, "webhook-endpoints", key=first_key)
         assert {endpoint["id"] for endpoint in again} == {endpoint["id"] for endpoint in first}
@@ -143,7 +143,7 @@ def test_a_second_run_goes_on_with_keys_endpoints_and_data_until_fresh(tmp_path:
         dev.wait_for(live_line)
         assert dev.stop(signal.SIGINT) == 0
     with running("dev", "--fresh", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
-        url, key = shown(dev, "status page").rstrip("/"), shown(dev, "API key")
+        url, key = shown(dev, "console").rstrip("/"), shown(dev, "API key")
         assert key != first_key
         status, refused = request(f"{url}/v1/messages", key=key, headers={"Host": "rebinding.example"})
         assert (status, refused["type"]) == (400, "urn:tellwire:problem:host-not-allowed")
@@ -155,7 +155,7 @@ def test_an_own_endpoint_that_is_not_there_is_explained(tmp_path: Path) -> None:
     with taken() as sock:
         nowhere = f"http://127.0.0.1:{sock.getsockname()[1]}/hook"
     with running("dev", "--port", "0", cwd=tmp_path) as dev:
-        url, key = shown(dev, "status page").rstrip("/"), shown(dev, "API key")
+        url, key = shown(dev, "console").rstrip("/"), shown(dev, "API key")
         status, answer = request(
             f"{url}/v1/webhook-endpoints", key=key, method="POST", body={"url": nowhere, "format": "row"}
         )
@@ -166,7 +166,7 @@ def test_an_own_endpoint_that_is_not_there_is_explained(tmp_path: Path) -> None:
 
 def test_simulate_beside_it_needs_no_secret_and_arrives_too(tmp_path: Path) -> None:
     with running("dev", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
-        url = shown(dev, "status page")
+        url = shown(dev, "console")
         done = tellwire("simulate", "--url", f"{url}meta/webhook", "--types", "text,status", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         line = dev.wait_for(lambda lines: next((line for line in lines if "status read" in line), None))
@@ -276,7 +276,7 @@ def test_the_demo_agent_answers_until_a_person_does_and_the_customer_answers_the
         goes_all_the_way(dev, "text by demo agent", f'  ".*{SCRIPTED}.*"')
         dev.type("A person here")
         paused = dev.wait_for(first(r"  agent paused .* conversation (\S+);"))
-        url, key = shown(dev, "status page").rstrip("/"), shown(dev, "API key")
+        url, key = shown(dev, "console").rstrip("/"), shown(dev, "API key")
         standing = f"{url}/v1/conversations/{paused[1]}/agent"
         assert request(standing, key=key)[1]["paused"] is True
         goes_all_the_way(dev, "text by you", '  "A person here"')
@@ -350,7 +350,7 @@ def test_a_graph_url_of_the_users_own_gets_nothing_for_simulated_customers(tmp_p
 
 def test_the_simulators_other_customers_write_too_and_get_what_is_typed(tmp_path: Path) -> None:
     with running("dev", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
-        graph, url, key = shown(dev, "Graph API"), shown(dev, "status page").rstrip("/"), shown(dev, "API key")
+        graph, url, key = shown(dev, "Graph API"), shown(dev, "console").rstrip("/"), shown(dev, "API key")
         said = {"wa_id": "15550001111", "text": "Hello?"}
         assert request(f"{graph}/_simulator/customer", method="POST", body=said)[0] == 200
         dev.wait_for(first(f"  text +{BOTH}  message "))
@@ -362,7 +362,7 @@ def test_the_simulators_other_customers_write_too_and_get_what_is_typed(tmp_path
 
 def test_a_file_of_the_simulators_customer_can_be_had_under_our_link(tmp_path: Path) -> None:
     with running("dev", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
-        graph, url, key = shown(dev, "Graph API"), shown(dev, "status page").rstrip("/"), shown(dev, "API key")
+        graph, url, key = shown(dev, "Graph API"), shown(dev, "console").rstrip("/"), shown(dev, "API key")
         said = {"wa_id": "15550001111", "type": "document", "mime_type": "text/plain", "base64": "SGVsbG8="}
         assert request(f"{graph}/_simulator/customer", method="POST", body=said)[0] == 200
         dev.wait_for(first(f"  document +{BOTH}  message "))
@@ -374,12 +374,12 @@ def test_a_file_of_the_simulators_customer_can_be_had_under_our_link(tmp_path: P
 
 def test_a_second_dev_beside_the_first_says_why_not(tmp_path: Path) -> None:
     with running("dev", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
-        shown(dev, "status page")
+        shown(dev, "console")
         second = tellwire("dev", "--fresh", "--port", "0", cwd=tmp_path)
         assert second.returncode == 1
         assert "another `tellwire dev`" in second.stderr
         assert "Traceback" not in second.stderr
-        url, key = shown(dev, "status page").rstrip("/"), shown(dev, "API key")
+        url, key = shown(dev, "console").rstrip("/"), shown(dev, "API key")
         assert request(f"{url}/v1/messages", key=key)[0] == 200, "the first one goes on, its data there"
 
 

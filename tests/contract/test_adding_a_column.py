@@ -259,6 +259,7 @@ STAYS = {
     "agent_usage": "counts",
     "endpoint_health": "one row an endpoint, deleted with it",
     "account_traffic": "one row an account, deleted with it",
+    "traffic_counts": "counts; what is older than its span goes with the next count",
     "jobs": "tell what was asked for and done, without content",
     "audit": "tells who did what, without content",
     "erasures": "tell that a person was erased; go with the marks in `erased`",

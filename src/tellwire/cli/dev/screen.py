@@ -194,7 +194,7 @@ def banner(facts: Facts, home: Home) -> str:
     lines = [
         f"Tellwire {__version__} · {head if facts.simulated else away}",
         "",
-        f"  status page      {url}/",
+        f"  console          {url}/",
         f"  API document     {url}/openapi.json",
         f"  API key          {key}",
         *(f"  signing secret   {secret}  ({name})" for name, secret in home.secrets.items()),

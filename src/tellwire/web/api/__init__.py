@@ -18,6 +18,8 @@ from tellwire.web.api import (
     organizations,
     sources,
     templates,
+    traffic,
+    verdict,
     webhook_endpoints,
 )
 from tellwire.web.api.media import routes
@@ -40,5 +42,7 @@ NOUNS: dict[str, ModuleType] = {
     "sources": sources,
     "audit": audit,
     "login-links": login_links,
+    "verdict": verdict,
+    "traffic": traffic,
 }
 """By the first part of their paths under `/v1`; each module has `HANDLERS`."""
