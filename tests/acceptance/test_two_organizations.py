@@ -112,7 +112,8 @@ QUERIES: dict[str, Names] = {
 """The same for parameters of queries."""
 PLAIN_QUERIES = {
     "limit", "cursor", "status", "state", "since", "until", "entity", "action", "direction", "send_state", "language",
-    "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds", "span",
+    "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds", "span", "category",
+    "quality",
 }  # fmt: skip
 
 FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {

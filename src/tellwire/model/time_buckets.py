@@ -1,4 +1,4 @@
-"""PURE. Buckets of time, for figures over a span: each begins at a multiple of its length since 1970, in UTC."""
+"""PURE. Cuts the time until now into equal spans, for figures and charts."""
 
 from __future__ import annotations
 
@@ -8,25 +8,29 @@ from msgspec import Struct
 
 from tellwire.model.units import DAY, HOUR, MINUTE, Micros
 
-SpanName = Literal["hour", "day", "month"]
+Span = Literal["hour", "day", "month"]
 
 
-class Span(Struct, frozen=True):
-    """A span of `count` buckets, each of the length `step`."""
+class Buckets(Struct, frozen=True):
+    """How a span is cut: into `number` buckets of `width`. Days begin at midnight in UTC."""
 
-    step: Micros
-    count: int
+    width: Micros
+    number: int
 
-
-SPANS: dict[SpanName, Span] = {"hour": Span(MINUTE, 60), "day": Span(HOUR, 24), "month": Span(DAY, 30)}
-
-
-def start_of(at: Micros, step: Micros) -> Micros:
-    """Return when the bucket that holds a time begins."""
-    return at - at % step
+    def begins(self, now: Micros) -> list[Micros]:
+        """Return when each bucket begins, oldest first; `now` lies in the last one."""
+        last = start_of(now, self.width)
+        return [last - back * self.width for back in range(self.number - 1, -1, -1)]
 
 
-def starts(span: Span, now: Micros) -> list[Micros]:
-    """Return when the buckets of a span begin, the oldest first; the last one holds `now`."""
-    last = start_of(now, span.step)
-    return [last - span.step * back for back in reversed(range(span.count))]
+BUCKETS: dict[Span, Buckets] = {
+    "hour": Buckets(MINUTE, 60),
+    "day": Buckets(HOUR, 24),
+    "month": Buckets(DAY, 30),
+}
+"""How each span is cut that a chart may show."""
+
+
+def start_of(at: Micros, width: Micros) -> Micros:
+    """Return when the bucket of a time begins."""
+    return at - at % width

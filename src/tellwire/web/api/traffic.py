@@ -15,7 +15,7 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from tellwire.model.row_json import instant
-from tellwire.model.time_buckets import SPANS
+from tellwire.model.time_buckets import BUCKETS
 from tellwire.model.units import MICROS
 from tellwire.stores.queries import traffic
 from tellwire.web.api.shapes import Id, When
@@ -26,7 +26,7 @@ from tellwire.web.responses import json_response
 SpanText = Annotated[
     str,
     QueryParameter(
-        schema_extra={"enum": [*SPANS]},
+        schema_extra={"enum": [*BUCKETS]},
         description="60 minutes, 24 hours or 30 days (UTC); the last bucket is the one that is going on.",
     ),
 ]
@@ -54,8 +54,8 @@ class TrafficRead(Struct, kw_only=True):
 @get("/traffic", summary="How much goes through", opt={"scopes": ("read",)})
 async def read_traffic(context: ContextDependency, span: SpanText = "hour") -> Response[TrafficRead]:
     """Messages received, attempts that delivered and that failed, and messages sent, as of some seconds ago."""
-    name = choice(span, "span", *SPANS) or "hour"
-    chosen, now = SPANS[name], context.services.clock.now()  # type: ignore[index]
+    name = choice(span, "span", *BUCKETS) or "hour"
+    chosen, now = BUCKETS[name], context.services.clock.now()  # type: ignore[index]
     found = await context.read(lambda c: traffic.of_span(c, context.organization_id, chosen, now))
     buckets = [
         BucketRead(
@@ -71,7 +71,7 @@ async def read_traffic(context: ContextDependency, span: SpanText = "hour") -> R
         TrafficRead(
             organization_id=context.organization_id,
             span=name,  # type: ignore[arg-type]
-            bucket_seconds=chosen.step // MICROS,
+            bucket_seconds=chosen.width // MICROS,
             buckets=buckets,
         )
     )

@@ -98,7 +98,7 @@ def _shown(context: RequestContext, line: Line) -> LineRead:
         count=line.count or None,
         remedy=line.remedy,
         command=remedies.command_of(line) or None,
-        action=action and ActionRead(**asdict(action)),
+        action=ActionRead(**asdict(action)) if action else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
-from tellwire.model.time_buckets import SPANS
+from tellwire.model.time_buckets import BUCKETS
 from tellwire.web.console.api_calls import Part
 from tellwire.web.console.charts import HEIGHT, WIDTH, bars
 from tellwire.web.console.login import VisitDependency
@@ -42,7 +42,7 @@ async def mend(request: Request[Any, Any, Any], visit: VisitDependency) -> Respo
 
 async def _home(visit: Visit, tried: Mapping[str, Any] | None = None) -> Response[bytes]:
     span = visit.query.get("span", "")
-    span = span if span in SPANS else "hour"
+    span = span if span in BUCKETS else "hour"
     verdict = await visit.api.part("/verdict")
     traffic = await visit.api.part("/traffic", span=span)
     endpoints = await visit.api.part("/webhook-endpoints", limit=_MOST)
@@ -52,7 +52,7 @@ async def _home(visit: Visit, tried: Mapping[str, Any] | None = None) -> Respons
         tried=tried,
         verdict=verdict,
         span=span,
-        spans=list(SPANS),
+        spans=list(BUCKETS),
         traffic=traffic,
         charts=_charts(traffic),
         width=WIDTH,
