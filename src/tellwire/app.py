@@ -163,6 +163,7 @@ class App:
                 counters=counters,
                 ready=Uploads(queues.media, files, media_wire, clock).ready,
                 answers=self.send_answers,
+                on_accepted=observed.tally.sent,
             ),
             counters=counters,
             most=max(1, descriptors.meta),
@@ -279,6 +280,7 @@ class App:
                 await self.sending_worker.stop(grace_seconds)
                 await self.dispatcher.stop(max(deadline - loop_time(), _LEAST_GRACE))
                 await self.endpoint_worker.last_report()
+            await self.watch.write_down()
         for each in self._open:
             await each.close()
         if self.tracer is not None:
@@ -286,6 +288,7 @@ class App:
 
     def _attempted(self, attempt: Attempt, delivery: Delivery) -> None:
         self.endpoint_worker.attempted(attempt, delivery)
+        self.watch.observed.tally.attempted(delivery.organization_id, delivered=attempt.outcome == "delivered")
         if self._on_attempt is not None:
             self._on_attempt(attempt, delivery)
 

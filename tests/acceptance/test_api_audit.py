@@ -183,6 +183,7 @@ NOT_NOTED = {
     ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/test"),
     ("POST", "/v1/templates/sync"),
     ("POST", "/v1/agents/{agent_id:str}/try"),
+    ("POST", "/v1/accounts/{account_id:str}/check"),
     # the line is in the audit of the organization that is made
     ("POST", "/v1/organizations"),
     # what is written, read and delivered is told by rows and events of their own

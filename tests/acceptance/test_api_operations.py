@@ -1,13 +1,9 @@
-"""Probes, version, metrics, schemas and the status page over HTTP."""
+"""Probes, version, metrics and schemas over HTTP."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 import shutil
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -15,7 +11,7 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection, text
-from tests.served import ADMIN, HOOK, SETTINGS, Reply, Served, served
+from tests.served import ADMIN, HOOK, SETTINGS, Served, served
 from tests.world import NUMBER, envelope, incoming
 
 from tellwire import __version__
@@ -63,7 +59,9 @@ def test_not_ready_while_commits_fail(app: Served, tmp_path: Path) -> None:
     assert reply.problem(503)["type"] == "urn:tellwire:problem:not-ready"
     assert "full" not in reply.json["detail"]
     assert "full" in app.call("GET", "/readyz").problem(503)["detail"]
-    assert "not working" in app.call("GET", "/").body.decode().lower()
+    assert "Not working" in app.call("GET", "/login", key=None).body.decode()
+    [line] = app.get("/v1/verdict")["lines"]
+    assert (line["kind"], "full" in line["cause"]) == ("store_failing", True)
     assert shutil.disk_usage(tmp_path).free > 0
     app.run(app.world.store.write(lambda _: None))
     app.call("GET", "/readyz", key=None).problem(503)  # a commit of nothing proves nothing
@@ -117,13 +115,11 @@ def test_nobody_looks_without_a_key(app: Served, path: str, headers: dict[str, s
     assert app.call("GET", path, key=app.key("read"), headers=headers).status == 200
 
 
-@pytest.mark.parametrize("path", ["/version", "/metrics", "/"])
+@pytest.mark.parametrize("path", ["/version", "/metrics"])
 def test_a_setting_opens_them(tmp_path: Path, path: str) -> None:
     with served(tmp_path, settings=replace(SETTINGS, open_operations=True)) as app:
-        made = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})["id"]
         reply = app.call("GET", path, key=None)
         assert reply.status == 200
-        assert (made in reply.body.decode()) == (path == "/")
         if path == "/metrics":
             assert len(list(text_string_to_metric_families(reply.body.decode()))) == len(METRICS)
         app.call("GET", path, key="wrong").problem(401)
@@ -147,7 +143,7 @@ def test_another_organizations_key_sees_nothing_of_others(app: Served) -> None:
             "tellwire_accounts_paused",
         }
         assert sum(value for (name, _), value in found.items() if name == "tellwire_endpoints") == 0
-        assert "✓ Working." in app.call("GET", "/", key=key).body.decode()
+        assert app.call("GET", "/v1/verdict", key=key).json["works"]
 
 
 def test_version(app: Served) -> None:
@@ -235,95 +231,11 @@ def test_schemas(app: Served) -> None:
         app.call("GET", f"/schemas/{path}", key=None).problem(404)
 
 
-# --- the status page --------------------------------------------------------------------------------------------------
-
-
-class Page(HTMLParser):
-    """What a page holds, and that it is whole."""
-
-    VOID = ("meta", "link", "br", "img", "input", "hr")
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__()
-        self.text = reply.body.decode()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self._open: list[str] = []
-        self.feed(self.text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-def test_page_is_plain_and_accessible(app: Served) -> None:
-    app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
-    Page(app.call("GET", "/", key=None))
-    reply = app.call("GET", "/")
-    assert reply.headers["content-type"] == "text/html; charset=utf-8"
-    page = Page(reply)
-    assert page.of("html") == [{"lang": "en"}]
-    assert len(page.of("main")) == len(page.of("h1")) == len(page.of("title")) == 1
-    assert len(page.of("table")) == len(page.of("caption")) == 4
-    assert all(each.get("scope") in {"col", "row"} for each in page.of("th"))
-    assert page.of("script") == page.of("img") == page.of("link") == []
-    assert not any(name.startswith("on") or name == "style" for _, attributes in page.tags for name in attributes)
-    (style,) = re.findall("<style>(.*?)</style>", page.text, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = reply.headers["content-security-policy"]
-    assert f"'sha256-{digest}'" in policy
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-
-
-def test_page_shows_each_what_is_theirs(app: Served) -> None:
-    made = app.post("/v1/webhook-endpoints", {"url": HOOK + "?secret=in-the-url", "format": "row"})["id"]
-    app.meta(envelope(incoming("wamid.1")))
-    app.clock.move(3 * 3600 * 1_000_000)
-    other = app.key("read", organization=app.organization())
-    seen = {
-        "operator": app.call("GET", "/"),
-        "key": app.call("GET", "/", key=app.key("read")),
-        "other": app.call("GET", "/", key=other),
-        "stranger": app.call("GET", "/", key=None),
-    }
-    for name, reply in seen.items():
-        page = Page(reply).text
-        assert ("POSTs received from Meta" in page) == (name == "operator")
-        assert (made in page) == (name in {"operator", "key"})
-        assert ("hooks.example.com" in page) == (name in {"operator", "key"})
-        assert ("fell behind" in page) == (name in {"operator", "key"})
-        assert (__version__ in page) == (name != "stranger")
-        for private in ("in-the-url", "5215588392274", NUMBER, "Bharath", ADMIN):
-            assert private not in page
-    app.call("GET", "/", key="wrong").problem(401)
-
-
-def test_page_names_what_fails_first(app: Served) -> None:
-    working = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row", "accounts": ["other"]})["id"]
-    late = app.post("/v1/webhook-endpoints", {"url": "https://late.example.com", "format": "row"})["id"]
-    gone = app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})["id"]
-    app.run(app.world.outbox.disable(gone, "answered <b>410</b>"))
-    app.meta(envelope(incoming("wamid.1")))
-    app.clock.move(3 * 3600 * 1_000_000)
-    page = Page(app.call("GET", "/")).text
-    assert "Deliveries to a webhook endpoint fell behind." in page
-    assert f"{late}: the oldest delivery has waited 3 hours." in page
-    table = page[page.index("<caption>Webhook endpoints") :]
-    assert table.index(late) < table.index(gone) < table.index(working)
-    assert "disabled: answered &lt;b&gt;410&lt;/b&gt;" in page
+# --- figures ----------------------------------------------------------------------------------------------------------
 
 
 def test_figures_are_asked_for_at_most_every_few_seconds(app: Served) -> None:
-    app.call("GET", "/")
+    assert metrics(app)["tellwire_deliveries", "pending"] == 0
     app.meta(envelope(incoming("wamid.1")))
     app.clock.move(4_000_000)
     assert metrics(app)["tellwire_deliveries", "pending"] == 0

@@ -1,5 +1,5 @@
-"""The verdict over real HTTP: what does not work is on `/`, in `/readyz`, in the log and in the metrics, with cause and
-remedy, for who may see it, and is gone when it is mended."""
+"""The verdict over real HTTP: what does not work is in `/v1/verdict`, in `/readyz`, in the log and in the metrics, with
+cause and remedy, for who may see it, and is gone when it is mended."""
 
 from __future__ import annotations
 
@@ -102,19 +102,23 @@ class Asked:
             assert each["remedy"]
         return {each["kind"] for each in answer.get("trouble", ())}
 
-    def page(self, key: str = ADMIN) -> str:
-        return unescape(str(request(f"{self.url}/", key=key)[1]))
+    def verdict(self) -> Any:
+        return self.call("GET", "/v1/verdict")
+
+    def stranger(self) -> str:
+        return unescape(str(request(f"{self.url}/login")[1]))
 
     def shows(self, kind: str, *words: str) -> None:
         """Wait for a line, and look at everything that shows it."""
         until(lambda: kind in self.kinds(), what=kind)
-        page = self.page()
-        assert KINDS[kind].title in page
-        assert "✗" in page
-        assert 'class="verdict trouble"' in page
+        verdict = self.verdict()
+        assert not verdict["works"]
+        [line] = [each for each in verdict["lines"] if each["kind"] == kind]
+        assert line["title"] == KINDS[kind].title
+        assert line["hurts"].endswith(".")
         for word in words:
-            assert word in page
-        stranger = self.page("")
+            assert word in json.dumps(line)
+        stranger = self.stranger()
         assert "✓" not in stranger
         assert "✗ Not everything works." in stranger
         for word in words:
@@ -124,7 +128,7 @@ class Asked:
     def is_over(self, kind: str) -> None:
         """Wait until the line is gone, everywhere."""
         until(lambda: kind not in self.kinds(), what=f"the end of {kind}")
-        assert KINDS[kind].title not in self.page()
+        assert kind not in [each["kind"] for each in self.verdict()["lines"]]
         assert self.metric(kind) == 0
 
     def logs(self, event: str, kind: str) -> None:
@@ -174,8 +178,8 @@ def test_each_line_comes_and_goes_while_it_serves(tmp_path: Path) -> None:
         with serving(tmp_path, **settings) as (url, process):
             asked = Asked(url, process)
             assert asked.kinds() == set()
-            assert "✓ Working." in asked.page("")
-            until(lambda: "✓ Working." in asked.page(), what="a page without a line")
+            assert "✓ Working." in asked.stranger()
+            until(lambda: asked.verdict()["works"], what="a verdict without a line")
             _unknown_number(asked)
             mine = next(each["id"] for each in asked.call("GET", "/v1/accounts")["data"])
             _secret(asked)
@@ -185,7 +189,7 @@ def test_each_line_comes_and_goes_while_it_serves(tmp_path: Path) -> None:
             _endpoint(asked, world, there)
             _store(asked)
             assert asked.kinds() == set()
-            assert "✓ Working." in asked.page()
+            assert asked.verdict()["works"]
             log = "\n".join(process.err)
             assert CUSTOMER not in log
 
@@ -261,10 +265,8 @@ def _store(asked: Asked) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (1024, limits[1]))
     assert asked.meta(message()) == 503
     assert request(f"{asked.url}/readyz")[0] == 503
-    page = asked.page()
-    assert "✗ Not working: the database does not take commits." in page
-    assert KINDS["store_failing"].title in page
-    assert "✗ Not working" in asked.page("")
+    assert KINDS["store_failing"].title in [each["title"] for each in asked.verdict()["lines"]]
+    assert "✗ Not working: the database does not take commits." in asked.stranger()
     assert asked.metric("store_failing") == 1
     resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
     until(lambda: request(f"{asked.url}/readyz")[0] == 200, what="a store that takes commits")
@@ -307,8 +309,7 @@ def app(tmp_path: Path, each_store: None) -> Iterator[Served]:
 
 
 def kinds(app: Served, key: str | None = ADMIN_HERE) -> set[str]:
-    page = unescape(app.call("GET", "/", key=key).body.decode())
-    found = {kind for kind, each in KINDS.items() if each.title in page}
+    found = {each["kind"] for each in app.get("/v1/verdict", key=key)["lines"]}
     if key == ADMIN_HERE:
         ready = app.get("/readyz", key=None)
         assert {each["kind"] for each in ready.get("trouble", ())} == found
@@ -333,8 +334,8 @@ def test_a_number_that_falls_silent_and_is_heard_again(app: Served) -> None:
     assert kinds(app) == {"number_silent"}
     assert kinds(app, mine) == {"number_silent"}
     assert kinds(app, theirs) == set()
-    assert NUMBER in app.call("GET", "/", key=mine).body.decode()
-    assert NUMBER not in app.call("GET", "/", key=theirs).body.decode()
+    assert NUMBER in app.call("GET", "/v1/verdict", key=mine).body.decode()
+    assert NUMBER not in app.call("GET", "/v1/verdict", key=theirs).body.decode()
     assert app.meta(envelope(incoming("wamid.again"))).status == 200
     assert kinds(app) == set()
     app.run(watch.round())
@@ -349,9 +350,9 @@ def test_disks_are_the_operators_business(app: Served) -> None:
     app.outside.disks = [Disk("the database", "/srv/tellwire", 100 * GIB, GIB // 2)]
     app.clock.move(10_000_000)
     assert kinds(app) == {"disk_nearly_full"}
-    assert "0.5 of 100.0 GiB are free" in app.call("GET", "/").body.decode()
+    assert "0.5 of 100.0 GiB are free" in app.call("GET", "/v1/verdict").body.decode()
     assert "/srv/tellwire" not in app.call("GET", "/readyz").body.decode()
-    assert "✓ Working." in app.call("GET", "/", key=app.key("read")).body.decode()
+    assert app.get("/v1/verdict", key=app.key("read"))["works"]
     app.outside.disks = [Disk("the database", "/srv/tellwire", 100 * GIB, 50 * GIB)]
     app.clock.move(10_000_000)
     assert kinds(app) == set()

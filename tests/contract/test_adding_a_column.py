@@ -261,6 +261,7 @@ STAYS = {
     "endpoint_traffic": "counts, at most 900 rows an endpoint, deleted with it",
     "account_traffic": "one row an account, deleted with it",
     "failures": "one row an endpoint and a kind of failure, deleted with it",
+    "traffic_counts": "counts; what is older than its span goes with the next count",
     "jobs": "tell what was asked for and done, without content",
     "audit": "tells who did what, without content",
     "erasures": "tell that a person was erased; go with the marks in `erased`",

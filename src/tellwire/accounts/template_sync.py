@@ -148,7 +148,7 @@ class TemplateSync:
             problem.detail,
             now=now,
             due_at=self._spread(now, gap),
-            token_refused=_token_refused(answer),
+            token_refused=token_refused(answer),
         )
         return problem
 
@@ -211,6 +211,7 @@ def refusal(account: Account, answer: Answer) -> Problem:
     return MetaRefused(f"Meta refuses it, code {error.code}: {words}")
 
 
-def _token_refused(answer: Answer) -> bool:
+def token_refused(answer: Answer) -> bool:
+    """Return whether an answer says that the token is not valid."""
     errors = () if answer.failure or answer.ok else status_errors(answer.body)
     return answer.status == 401 and bool(errors) and errors[0].code in _TOKEN_CODES

@@ -69,6 +69,7 @@ class MessageSender:
         random: a number from 0 to 1, for jitter.
         ready: brings the files of a message to Meta first.
         answers: tells callers who wait what became of their messages.
+        on_accepted: told the organization of each message that Meta accepted.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class MessageSender:
         counters: Counters,
         ready: Ready = nothing_to_upload,
         answers: SendAnswers | None = None,
+        on_accepted: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._book = book
         self._sends = sends
@@ -95,6 +97,7 @@ class MessageSender:
         self._counters = counters
         self._ready = ready
         self._answers = answers or SendAnswers()
+        self._on_accepted = on_accepted
         self.unrecorded = 0
         self.failing = ""
 
@@ -205,6 +208,8 @@ class MessageSender:
                 else:
                     self.failing = ""
                     self._counters.sends[settled.word] += 1
+                    if isinstance(came, Accepted):
+                        self._on_accepted(claimed.account.organization_id)
                     return settled
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_WAIT)

@@ -108,8 +108,8 @@ class Settings(QuotaFields, frozen=True, kw_only=True):
     open_operations: Annotated[
         bool,
         Setting(
-            help="Show `/metrics`, `/version` and all of `/` to everybody who reaches HOST and PORT, without a key: "
-            "where only those who run the installation reach them.",
+            help="Show `/metrics` and `/version` to everybody who reaches HOST and PORT, without a key: where only "
+            "those who run the installation reach them.",
             takes="`true` or `false`",
             parse=values.flag,
             default="`false`; `true` under `dev`",

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection
 
-from tellwire.accounts import facts as account_facts
 from tellwire.accounts.templates import Listed, SyncCounts, TemplateStatus
 from tellwire.model.registry import Registry
 from tellwire.model.tenancy import Account
-from tellwire.model.units import MICROS, Micros
-from tellwire.stores.queries import registry_version, templates
+from tellwire.model.units import Micros
+from tellwire.stores.queries import accounts, templates
 from tellwire.stores.query_runner import QueryRunner
-from tellwire.stores.schema.tables import accounts
 
 _AT_ONCE = 100
 """Templates of one transaction."""
@@ -60,7 +58,7 @@ class SqlTemplateRepository:
                 cause="",
             )
             templates.put_sync_status(connection, after)
-            _note_token(connection, account, "accepted", now)
+            accounts.note_token(connection, account, "accepted", now)
             return SyncCounts(added=added, changed=changed, removed=gone, total=len(every))
 
         return await self._store.write(end)
@@ -87,7 +85,7 @@ class SqlTemplateRepository:
             after = replace(before, attempts=before.attempts + 1, cause=cause, due_at=due_at)
             templates.put_sync_status(connection, after)
             if token_refused:
-                _note_token(connection, account, "refused", now)
+                accounts.note_token(connection, account, "refused", now)
 
         await self._store.write(work)
 
@@ -95,16 +93,3 @@ class SqlTemplateRepository:
 def _sync_status(connection: Connection, account: Account) -> TemplateStatus:
     found = templates.sync_status(connection, account.organization_id, account.waba_id)
     return found or TemplateStatus(organization_id=account.organization_id, waba_id=account.waba_id)
-
-
-def _note_token(connection: Connection, account: Account, answer: str, now: Micros) -> None:
-    """Record on the account whether Meta accepts its token; "accepted" is recorded only after "refused"."""
-    row = connection.execute(select(accounts.c.about).where(accounts.c.id == account.id)).first()
-    if row is None:
-        return
-    known = account_facts.known(row.about).get(account_facts.TOKEN)
-    if answer == (known.value if known else "accepted"):
-        return
-    merged = account_facts.merged(row.about, {account_facts.TOKEN: f'"{answer}"'.encode()}, now // MICROS)
-    connection.execute(update(accounts).where(accounts.c.id == account.id).values(about=merged))
-    registry_version.advance(connection)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec.structs import replace
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tellwire.errors import Unavailable
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
-from tellwire.stores.queries import verdict_figures
+from tellwire.stores.queries import traffic, verdict_figures
 from tellwire.stores.query_runner import QueryRunner
 from tellwire.verdict.figures import Stored
-from tellwire.verdict.traffic import Heard
+from tellwire.verdict.traffic import Counts, Heard
 
 
 class WatchedStore(QueryRunner, Protocol):
@@ -40,14 +42,26 @@ class SqlVerdictStore:
 
     async def figures(self, now: Micros) -> Stored:
         """Return the figures; raises `Unavailable` when the database cannot be read."""
+        registry = self._store.registry()
+        disabled = [each.id for each in registry.endpoints.values() if each.state == "disabled"]
+        paused = [each.id for each in registry.accounts.values() if each.sending_paused]
         try:
-            return await self._store.read(lambda c: verdict_figures.read(c, now))
+            return await self._store.read(lambda c: verdict_figures.read(c, now, disabled=disabled, paused=paused))
         except DBAPIError as error:
             raise Unavailable(str(error.orig)) from None
 
-    async def add(self, heard: Mapping[str, Heard]) -> None:
-        """Add messages to the traffic of numbers, by phone_number_id."""
+    async def add(self, heard: Mapping[str, Heard], counts: Mapping[str, Counts], now: Micros) -> None:
+        """Add messages to the traffic of numbers, by phone_number_id, and counts to that of organizations."""
         known = self._store.registry().accounts
         of_accounts = [(known[name], each) for name, each in heard.items() if name in known]
-        if of_accounts:
-            await self._store.write(lambda c: verdict_figures.add(c, of_accounts))
+        whole = {organization_id: replace(each) for organization_id, each in counts.items()}
+        for account, each in of_accounts:
+            whole.setdefault(account.organization_id, Counts()).received += each.messages
+        if not whole:
+            return
+
+        def work(connection: Connection) -> None:
+            verdict_figures.add(connection, of_accounts)
+            traffic.add(connection, whole, now)
+
+        await self._store.write(work)

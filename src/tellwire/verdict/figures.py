@@ -11,6 +11,9 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import Micros
 from tellwire.verdict.traffic import Traffic
 
+MOST_WAITING = 10_000
+"""Counting what waits stops here: a figure that reaches it means "at least"."""
+
 
 class Unrouted(Struct, frozen=True):
     """Items that wait for an account. `name`: their phone number id, or the id of their business account."""
@@ -18,6 +21,7 @@ class Unrouted(Struct, frozen=True):
     name: str
     count: int
     last_at: Micros
+    first_at: Micros = 0
 
 
 class Outage(Struct, frozen=True):
@@ -60,13 +64,17 @@ class Stored(Struct, frozen=True, kw_only=True):
     """The figures that stand in the database.
 
     `unrouted`: items of the last day that wait for an account. `traffic`: by account id. `outages` and `oldest` by
-    endpoint id: those that fail, and when the oldest delivery that waits was recorded.
+    endpoint id: those that fail, and when the oldest delivery that waits was recorded. `waiting`: how many deliveries
+    wait for an endpoint in trouble, by its id, `unsent` how many messages for an account that is paused; counting stops
+    at `MOST_WAITING`.
     """
 
     unrouted: Sequence[Unrouted] = ()
     traffic: Mapping[str, Traffic] = {}
     outages: Mapping[str, Outage] = {}
     oldest: Mapping[str, Micros] = {}
+    waiting: Mapping[str, int] = {}
+    unsent: Mapping[str, int] = {}
 
 
 class Figures(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tellwire.model.inbound import Inbound, Outcome
 from tellwire.model.units import MICROS, Micros, Seconds
 from tellwire.verdict.figures import ClockOffset, Refusals
-from tellwire.verdict.traffic import Heard
+from tellwire.verdict.traffic import Heard, Tally
 
 _MOST_NAMES = 200
 _LOOKED_AT = 4096
@@ -39,6 +39,7 @@ class Observed:
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.tally = Tally()
         self._monotonic = monotonic
         self._refusals = Refusals()
         self._signatures: dict[str, Micros] = {}

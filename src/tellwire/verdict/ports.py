@@ -8,7 +8,7 @@ from typing import Protocol
 from tellwire.model.registry import Registry
 from tellwire.model.units import Micros
 from tellwire.verdict.figures import Disk, Stored
-from tellwire.verdict.traffic import Heard
+from tellwire.verdict.traffic import Counts, Heard
 
 
 class VerdictStore(Protocol):
@@ -27,8 +27,9 @@ class VerdictStore(Protocol):
         """Return the figures; raises `Unavailable` when the database cannot be read."""
         ...
 
-    async def add(self, heard: Mapping[str, Heard]) -> None:
-        """Add messages to the traffic of numbers, by phone_number_id; those without an account are left out."""
+    async def add(self, heard: Mapping[str, Heard], counts: Mapping[str, Counts], now: Micros) -> None:
+        """Add messages to the traffic of numbers, by phone_number_id, and counts to that of organizations; messages
+        without an account are left out."""
         ...
 
 

@@ -14,7 +14,7 @@ from tellwire.accounts import facts
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.tenancy import Account
 from tellwire.model.units import HOUR, MICROS, Micros, micros
-from tellwire.verdict.figures import Disk, Figures
+from tellwire.verdict.figures import MOST_WAITING, Disk, Figures
 from tellwire.verdict.traffic import silence
 
 LATELY: Micros = HOUR
@@ -106,14 +106,18 @@ KINDS = {
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """A line of the verdict. `cause` may name things, and is for who may see them.
+    """A line of the verdict. `cause` and `hurts` may name things, and are for who may see them.
 
-    `organization_id`: whose trouble it is, "" for the installation's. `phone_number_id`, `endpoint_id`: what it is
-    about, "" for neither.
+    `since`: when it began, as far as is known, else 0. `hurts`: whom or what it hurts; `count` how many are known of,
+    0 when that is not counted. `organization_id`: whose trouble it is, "" for the installation's. `phone_number_id`,
+    `endpoint_id`: what it is about, "" for neither.
     """
 
     kind: str
     cause: str
+    hurts: str = ""
+    since: Micros = 0
+    count: int = 0
     organization_id: str = ""
     phone_number_id: str = ""
     endpoint_id: str = ""
@@ -143,14 +147,26 @@ def verdict(now: Figures) -> list[Line]:
 
 def _installation(now: Figures) -> Iterator[Line]:
     if now.failing:
-        yield Line(kind="store_failing", cause="; ".join(now.failing) + ".")
+        yield Line(
+            kind="store_failing",
+            cause="; ".join(now.failing) + ".",
+            hurts="Everything: Meta's POSTs are answered 503, and Meta repeats them.",
+        )
     for disk in now.disks:
         if nearly_full(disk):
             free = f"{disk.free / _GIB:.1f} of {disk.total / _GIB:.1f} GiB are free"
-            yield Line(kind="disk_nearly_full", cause=f"For {disk.holds} ({disk.place}): {free}.")
+            yield Line(
+                kind="disk_nearly_full",
+                cause=f"For {disk.holds} ({disk.place}): {free}.",
+                hurts="Nothing yet; everything, once it is full.",
+            )
     if now.clock is not None and abs(now.clock.seconds) > CLOCK_SECONDS:
         way = "ahead of" if now.clock.seconds > 0 else "behind"
-        yield Line(kind="clock_off", cause=f"It is {_age(abs(now.clock.seconds))} {way} {now.clock.source}.")
+        yield Line(
+            kind="clock_off",
+            cause=f"It is {_age(abs(now.clock.seconds))} {way} {now.clock.source}.",
+            hurts="Customer service windows, signatures and retries.",
+        )
 
 
 def nearly_full(disk: Disk) -> bool:
@@ -161,11 +177,16 @@ def nearly_full(disk: Disk) -> bool:
 def _refusals(now: Figures) -> Iterator[Line]:
     refused = now.refusals
     if _lately(now, refused.without_secret):
-        yield Line(kind="app_secret_missing", cause=f"The last came {_ago(now, refused.without_secret)}.")
+        yield Line(
+            kind="app_secret_missing",
+            cause=f"The last came {_ago(now, refused.without_secret)}.",
+            hurts="Every message that Meta delivers.",
+        )
     if _lately(now, refused.handshake):
         yield Line(
             kind="verify_token_wrong",
             cause=f"It brought another verify token than is set here, {_ago(now, refused.handshake)}.",
+            hurts="Nothing that comes already; the callback URL cannot be saved at Meta.",
         )
     strange: list[Micros] = []
     for name, at in refused.signatures.items():
@@ -177,60 +198,104 @@ def _refusals(now: Figures) -> Iterator[Line]:
             cause = (
                 f"The last for {_number(account)} came {_ago(now, at)}: its signature is of no app secret known here."
             )
-            yield _of_account("app_secret_wrong", account, cause)
+            yield _of_account("app_secret_wrong", account, cause, hurts=f"Every message to {_number(account)}.")
     if strange:
         cause = (
             f"The last came {_ago(now, max(strange))}, for no account here: its signature is of no app secret known."
         )
-        yield Line(kind="app_secret_wrong", cause=cause)
+        yield Line(
+            kind="app_secret_wrong", cause=cause, hurts="Every message of the app that signs so, if it is yours."
+        )
 
 
 def _unrouted(now: Figures) -> Iterator[Line]:
     for each in now.stored.unrouted:
         kind = "secret_of_another" if _named(now.accounts, each.name) else "number_unknown"
         waiting = f"{_plural(each.count, 'item')} of the last 24 hours for the id {each.name}"
-        yield Line(kind=kind, cause=f"{waiting}, the last {_ago(now, each.last_at)}.", phone_number_id=each.name)
+        yield Line(
+            kind=kind,
+            cause=f"{waiting}, the last {_ago(now, each.last_at)}.",
+            hurts=_waits(each.count, "item", "for the account", most=0),
+            since=each.first_at,
+            count=each.count,
+            phone_number_id=each.name,
+        )
 
 
 def _accounts(now: Figures) -> Iterator[Line]:
     for account in now.accounts:
         if account.sending_paused:
-            yield _of_account("account_paused", account, f"{_number(account)}: {account.sending_paused.rstrip('.')}.")
+            count = now.stored.unsent.get(account.id, 0)
+            yield _of_account(
+                "account_paused",
+                account,
+                f"{_number(account)}: {account.sending_paused.rstrip('.')}.",
+                hurts=_waits(count, "message", "to be sent"),
+                count=count,
+            )
         if account.about != "{}":
             for problem in facts.problems(facts.known(account.about), now.at // MICROS):
-                yield _of_account("account_problem", account, f"{_number(account)}: {problem}")
+                hurts = f"What {_number(account)} sends or gets."
+                yield _of_account("account_problem", account, f"{_number(account)}: {problem}", hurts=hurts)
         traffic = now.stored.traffic.get(account.id)
         if traffic is not None and now.at - now.up_since >= SETTLING:
             lasted = silence(traffic, now.at, now.heard.get(account.phone_number_id, 0))
             if lasted:
                 usual = f"its longest silence of late was {_age(traffic.longest_gap / MICROS)}"
                 cause = f"{_number(account)} got its last message {_age(lasted / MICROS)} ago; {usual}."
-                yield _of_account("number_silent", account, cause)
+                hurts = f"Whoever writes to {_number(account)}."
+                yield _of_account("number_silent", account, cause, hurts=hurts, since=now.at - lasted)
 
 
 def _endpoints(now: Figures) -> Iterator[Line]:
     for endpoint in now.endpoints:
         if endpoint.state == "disabled":
             why = endpoint.disabled_reason or "it was given up"
-            yield _of_endpoint("endpoint_disabled", endpoint, f"{endpoint.id}: {why.rstrip('.')}.")
+            outage = now.stored.outages.get(endpoint.id)
+            since = outage.since if outage else 0
+            yield _of_endpoint(now, "endpoint_disabled", endpoint, f"{endpoint.id}: {why.rstrip('.')}.", since)
         elif endpoint.state == "active":
             if outage := now.stored.outages.get(endpoint.id):
-                since = _age((now.at - outage.since) / MICROS)
+                lasted = _age((now.at - outage.since) / MICROS)
                 why = f": {outage.cause}" if outage.cause else ""
-                yield _of_endpoint("endpoint_failing", endpoint, f"{endpoint.id} has failed for {since}{why}.")
+                cause = f"{endpoint.id} has failed for {lasted}{why}."
+                yield _of_endpoint(now, "endpoint_failing", endpoint, cause, outage.since)
             elif (waited := now.at - now.stored.oldest.get(endpoint.id, now.at)) > LATE:
                 cause = f"{endpoint.id}: the oldest delivery has waited {_age(waited / MICROS)}."
-                yield _of_endpoint("endpoint_behind", endpoint, cause)
+                yield _of_endpoint(now, "endpoint_behind", endpoint, cause, now.at - waited)
 
 
-def _of_account(kind: str, account: Account, cause: str) -> Line:
+def _of_account(kind: str, account: Account, cause: str, *, hurts: str, since: Micros = 0, count: int = 0) -> Line:
     return Line(
-        kind=kind, cause=cause, organization_id=account.organization_id, phone_number_id=account.phone_number_id
+        kind=kind,
+        cause=cause,
+        hurts=hurts,
+        since=since,
+        count=count,
+        organization_id=account.organization_id,
+        phone_number_id=account.phone_number_id,
     )
 
 
-def _of_endpoint(kind: str, endpoint: Endpoint, cause: str) -> Line:
-    return Line(kind=kind, cause=cause, organization_id=endpoint.organization_id, endpoint_id=endpoint.id)
+def _of_endpoint(now: Figures, kind: str, endpoint: Endpoint, cause: str, since: Micros) -> Line:
+    count = now.stored.waiting.get(endpoint.id, 0)
+    return Line(
+        kind=kind,
+        cause=cause,
+        hurts=_waits(count, "delivery", f"for {endpoint.description or 'it'}"),
+        since=since,
+        count=count,
+        organization_id=endpoint.organization_id,
+        endpoint_id=endpoint.id,
+    )
+
+
+def _waits(count: int, word: str, how: str, *, most: int = MOST_WAITING) -> str:
+    """Return in words how many wait; `most`: where counting stops, 0 for nowhere."""
+    if not count:
+        return f"No {word} waits {how} just now."
+    more = " or more" if most and count >= most else ""
+    return f"{_plural(count, word)}{more} {'wait' if count > 1 else 'waits'} {how}."
 
 
 def _number(account: Account) -> str:
@@ -260,7 +325,8 @@ def _age(seconds: float) -> str:
 
 
 def _plural(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+    words = word if count == 1 else f"{word[:-1]}ies" if word == "delivery" else f"{word}s"
+    return f"{count:,} {words}"
 
 
 def without_names(lines: Sequence[Line]) -> list[Line]:
@@ -270,5 +336,5 @@ def without_names(lines: Sequence[Line]) -> list[Line]:
 
 def seen_by(lines: Sequence[Line], organization_id: str) -> list[Line]:
     """Return the lines that a key of an organization may see: its own, and that nothing can be written at all."""
-    public = (replace(line, cause="") for line in lines if line.kind == "store_failing")
+    public = (replace(line, cause="", hurts="") for line in lines if line.kind == "store_failing")
     return [*public, *(line for line in lines if line.organization_id == organization_id)]

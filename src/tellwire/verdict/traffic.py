@@ -1,6 +1,9 @@
-"""PURE. How regularly customers write to a number, so that its silence can be told from a quiet hour."""
+"""PURE. How much goes through, and how regularly customers write to a number, so that its silence can be told from a
+quiet hour."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -61,3 +64,56 @@ def silence(known: Traffic, now: Micros, heard_at: Micros = 0) -> Micros:
         return 0
     lasted = now - max(known.last_at, heard_at)
     return lasted if lasted > max(_LEAST_SILENCE, 2 * known.longest_gap) else 0
+
+
+class Counts(Struct):
+    """What went through: messages that customers sent, attempts that a receiver took and that failed, and messages
+    that Meta accepted."""
+
+    received: int = 0
+    delivered: int = 0
+    failing: int = 0
+    sent: int = 0
+
+    def add(self, more: Counts) -> None:
+        """Add other counts."""
+        self.received += more.received
+        self.delivered += more.delivered
+        self.failing += more.failing
+        self.sent += more.sent
+
+
+class Tally:
+    """What went through one process since it was last written down, by organization. To count costs a look-up and an
+    addition, because the hot path does it."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Counts] = {}
+
+    def attempted(self, organization_id: str, *, delivered: bool) -> None:
+        """Count an attempt to deliver."""
+        counts = self._of(organization_id)
+        if delivered:
+            counts.delivered += 1
+        else:
+            counts.failing += 1
+
+    def sent(self, organization_id: str) -> None:
+        """Count a message that Meta accepted."""
+        self._of(organization_id).sent += 1
+
+    def take(self) -> dict[str, Counts]:
+        """Return what was counted since the last call."""
+        taken, self._counts = self._counts, {}
+        return taken
+
+    def put_back(self, taken: Mapping[str, Counts]) -> None:
+        """Take back what could not be written."""
+        for organization_id, counts in taken.items():
+            self._of(organization_id).add(counts)
+
+    def _of(self, organization_id: str) -> Counts:
+        counts = self._counts.get(organization_id)
+        if counts is None:
+            counts = self._counts[organization_id] = Counts()
+        return counts

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tellwire.errors import Unavailable
 from tellwire.loops import Loop
@@ -60,6 +61,8 @@ class Watch:
         self._known: dict[tuple[str, str, str], Line] = {}
         self._told_at: dict[tuple[str, str, str], Micros] = {}
         self._open: set[tuple[str, str, str]] = set()
+        self._seen_at: dict[tuple[str, str, str], Micros] = {}
+        self._looked = False
         self._reading = asyncio.Lock()
         self._loop = Loop("verdict", self.round, seconds=_SECONDS, failed="verdict_failed")
 
@@ -72,14 +75,19 @@ class Watch:
         await self._loop.stop()
 
     async def round(self) -> None:
-        """Write down which numbers got messages, and tell what changed."""
-        heard = self.observed.take_heard()
-        if heard:
+        """Write down what went through, and tell what changed."""
+        await self.write_down()
+        self._tell(await self.lines())
+
+    async def write_down(self) -> None:
+        """Write down which numbers got messages, and what went through since the last time."""
+        heard, counts = self.observed.take_heard(), self.observed.tally.take()
+        if heard or counts:
             try:
-                await self._store.add(heard)
+                await self._store.add(heard, counts, self._clock.now())
             except Unavailable:
                 self.observed.put_back(heard)
-        self._tell(await self.lines())
+                self.observed.tally.put_back(counts)
 
     async def lines(self) -> list[Line]:
         """Return what does not work, from figures of the database that are at most 5 s old."""
@@ -93,6 +101,22 @@ class Watch:
                 except Unavailable:
                     log.debug("verdict_without_store")  # what `failing` says is a line of its own
                 self._read_at = now
+        return self._dated(self._verdict(now), now)
+
+    @property
+    def oldest(self) -> Mapping[str, Micros]:
+        """Return when the oldest delivery that waits was recorded, by endpoint, as of the last `lines`."""
+        return self._stored.oldest
+
+    def _dated(self, lines: Sequence[Line], now: Micros) -> list[Line]:
+        """Return lines with when this process first saw them, where nothing says since when they are true; what was
+        there at the first look began at a time that nobody knows."""
+        new = now if self._looked else 0
+        self._seen_at = {line.about: self._seen_at.get(line.about, new) for line in lines}
+        self._looked = True
+        return [line if line.since else replace(line, since=self._seen_at[line.about]) for line in lines]
+
+    def _verdict(self, now: Micros) -> list[Line]:
         registry = self._store.registry()
         failing = [self._store.failing] if self._store.failing else []
         return verdict(

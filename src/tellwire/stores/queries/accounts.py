@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
+from tellwire.accounts import facts
 from tellwire.errors import Conflict
 from tellwire.model.inbound import Outcome
 from tellwire.model.tenancy import Account
+from tellwire.model.units import MICROS, Micros
 from tellwire.security.vault import Vault
+from tellwire.stores.queries import registry_version
 from tellwire.stores.queries.audit import AuditChange, note_change
 from tellwire.stores.queries.paging import Page, PageRequest, columns, newest
 from tellwire.stores.records import ledger_rows
@@ -55,6 +58,19 @@ def change(
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(columns))
     note_change(connection, change, action, account.id)
     return account
+
+
+def note_token(connection: Connection, account: Account, answer: str, now: Micros) -> None:
+    """Record on the account whether Meta accepts its token; "accepted" is recorded only after "refused"."""
+    row = connection.execute(select(accounts.c.about).where(accounts.c.id == account.id)).first()
+    if row is None:
+        return
+    known = facts.known(row.about).get(facts.TOKEN)
+    if answer == (known.value if known else "accepted"):
+        return
+    merged = facts.merged(row.about, {facts.TOKEN: f'"{answer}"'.encode()}, now // MICROS)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(about=merged))
+    registry_version.advance(connection)
 
 
 def remove(connection: Connection, change: AuditChange, account: Account) -> None:

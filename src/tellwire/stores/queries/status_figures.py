@@ -1,17 +1,15 @@
-"""Counts for the status page and for metrics, each bounded, so that large tables cost no more."""
+"""Counts for metrics, each bounded, so that large tables cost no more."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from msgspec import Struct
 from sqlalchemy import Connection, Select, func, select, text
 from sqlalchemy.exc import DatabaseError
 
-from tellwire.ids import id_floor, micros_of
-from tellwire.model.units import DAY, Micros
+from tellwire.ids import micros_of
+from tellwire.model.units import Micros
 from tellwire.stores.schema.sending import DUE_SEND, OPEN_SEND, sends
 from tellwire.stores.schema.tables import (
     DUE,
@@ -19,42 +17,11 @@ from tellwire.stores.schema.tables import (
     LIVE,
     PARKED,
     deliveries,
-    events,
     held_items,
-    inbound,
-    organizations,
 )
 
 MOST = 50_000
 """Counting stops here: a figure that reaches it means "at least"."""
-
-
-class Day(Struct, frozen=True, kw_only=True):
-    """The last 24 hours."""
-
-    received: Mapping[str, int]
-    """POSTs from Meta by outcome."""
-    events: int
-    deliveries: Mapping[str, int]
-    """Deliveries that were created, by state."""
-
-
-def day(connection: Connection, now: Micros) -> Day:
-    """Return the counts of the last 24 hours."""
-    start = id_floor(now - DAY)
-    everyone = connection.execute(select(organizations.c.id)).scalars().all()
-    happened, made = Counter[str](), Counter[str]()
-    for organization_id in everyone:  # one by one, because the keys of these tables begin with it
-        for counts, table, column in ((happened, events, events.c.entity), (made, deliveries, deliveries.c.state)):
-            recent = select(column.label("value")).where(
-                table.c.organization_id == organization_id, table.c.id >= start
-            )
-            counts.update(_counts(connection, recent))
-    return Day(
-        received=_counts(connection, select(inbound.c.outcome.label("value")).where(inbound.c.id >= start)),
-        events=happened.total(),
-        deliveries=made,
-    )
 
 
 def undelivered(connection: Connection) -> Mapping[str, int]:

@@ -26,6 +26,8 @@ class TemplateFilter(Struct, frozen=True, kw_only=True):
     status: str = ""
     name: str = ""
     language: str = ""
+    category: str = ""
+    quality: str = ""
 
 
 def page(connection: Connection, organization_id: str, chosen: TemplateFilter, request: PageRequest) -> Page[Template]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec.structs import asdict
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, TextClause, func, insert, literal, select, text, update
 
 from tellwire.ids import id_floor, micros_of
 from tellwire.model.inbound import Outcome
@@ -13,21 +13,42 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, Micros
 from tellwire.stores.queries import status_figures
 from tellwire.stores.queries.paging import columns
-from tellwire.stores.schema.tables import account_traffic, endpoint_health, held_items
-from tellwire.verdict.figures import Outage, Stored, Unrouted
+from tellwire.stores.schema.sending import DUE_SEND, sends
+from tellwire.stores.schema.tables import LIVE, PARKED, account_traffic, deliveries, endpoint_health, held_items
+from tellwire.verdict.figures import MOST_WAITING, Outage, Stored, Unrouted
+from tellwire.verdict.rules import LATE
 from tellwire.verdict.traffic import Heard, Traffic, merged
 
 _MOST_NAMES = 100
+_MOST_COUNTED = 20
+"""For so many endpoints and accounts in trouble it is counted what waits."""
 
 
-def read(connection: Connection, now: Micros) -> Stored:
-    """Return the figures of the verdict."""
+def read(connection: Connection, now: Micros, *, disabled: Sequence[str] = (), paused: Sequence[str] = ()) -> Stored:
+    """Return the figures of the verdict; `disabled` and `paused`: the ids of endpoints and accounts that are."""
+    outages, oldest = _outages(connection), status_figures.oldest(connection, "live")
+    late = [endpoint_id for endpoint_id, at in oldest.items() if now - at > LATE]
+    troubled = list(dict.fromkeys((*outages, *late, *disabled)))[:_MOST_COUNTED]
     return Stored(
         unrouted=_unrouted(connection, now),
         traffic={row.account_id: Traffic(**columns(row)) for row in connection.execute(select(account_traffic))},
-        outages=_outages(connection),
-        oldest=status_figures.oldest(connection, "live"),
+        outages=outages,
+        oldest=oldest,
+        waiting={each: _waiting(connection, each) for each in troubled},
+        unsent={
+            each: _counted(connection, sends.c.account_id == each, text(DUE_SEND)) for each in paused[:_MOST_COUNTED]
+        },
     )
+
+
+def _waiting(connection: Connection, endpoint_id: str) -> int:
+    of_it = deliveries.c.endpoint_id == endpoint_id
+    return min(MOST_WAITING, sum(_counted(connection, of_it, text(each)) for each in (LIVE, PARKED)))
+
+
+def _counted(connection: Connection, of_it: ColumnElement[bool], state: TextClause) -> int:
+    some = select(literal(1)).where(of_it, state).limit(MOST_WAITING).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
 def add(connection: Connection, heard: Sequence[tuple[Account, Heard]]) -> None:
@@ -54,9 +75,12 @@ def _unrouted(connection: Connection, now: Micros) -> list[Unrouted]:
         .limit(status_figures.MOST)
         .subquery()
     )
-    name, last = lately.c.phone_number_id, func.max(lately.c.inbound_id)
-    query = select(name, func.count(), last).group_by(name).order_by(last.desc()).limit(_MOST_NAMES)
-    return [Unrouted(each, count, micros_of(newest)) for each, count, newest in connection.execute(query)]
+    name, last, first = lately.c.phone_number_id, func.max(lately.c.inbound_id), func.min(lately.c.inbound_id)
+    query = select(name, func.count(), last, first).group_by(name).order_by(last.desc()).limit(_MOST_NAMES)
+    return [
+        Unrouted(each, count, micros_of(newest), micros_of(oldest))
+        for each, count, newest, oldest in connection.execute(query)
+    ]
 
 
 def _outages(connection: Connection) -> dict[str, Outage]:

@@ -1,5 +1,5 @@
-"""The tables for endpoints beside deliveries: their health, traffic, failures by cause, edited replays, jobs; and how
-regularly numbers get messages."""
+"""The tables for endpoints beside deliveries: their health, traffic, failures by cause, edited replays, jobs; how
+regularly numbers get messages, and how much goes through."""
 
 from __future__ import annotations
 
@@ -50,6 +50,20 @@ account_traffic = Table(
     Column("longest_gap", BigInteger, nullable=False),  # micros between two messages, of the last weeks
     Column("gap_at", BigInteger, nullable=False),  # when it ended
     PrimaryKeyConstraint("organization_id", "account_id"),
+    sqlite_with_rowid=False,
+)
+
+traffic_counts = Table(
+    "traffic_counts",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("step", BigInteger, nullable=False),  # the length of the bucket: a minute, an hour, a day
+    Column("start", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("failing", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "step", "start"),
     sqlite_with_rowid=False,
 )
 

@@ -19,6 +19,8 @@ from tellwire.web.api import (
     organizations,
     sources,
     templates,
+    traffic,
+    verdict,
     webhook_endpoints,
     why,
 )
@@ -44,5 +46,7 @@ NOUNS: dict[str, ModuleType] = {
     "audit": audit,
     "login-links": login_links,
     "why": why,
+    "verdict": verdict,
+    "traffic": traffic,
 }
 """By the first part of their paths under `/v1`; each module has `HANDLERS`."""

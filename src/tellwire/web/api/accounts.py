@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from tellwire.accounts import facts as account_facts
 from tellwire.accounts.templates import TemplateStatus
 from tellwire.conversations import outgoing
-from tellwire.errors import Invalid, NotFound
+from tellwire.errors import Invalid
 from tellwire.model import operational_events
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.keys import Keys
@@ -30,6 +30,8 @@ from tellwire.security.pasted import token_of, trimmed
 from tellwire.stores.queries import accounts, agents, operational, sends
 from tellwire.stores.queries import templates as template_queries
 from tellwire.stores.queries.audit import AuditChange
+from tellwire.web.api import account_check
+from tellwire.web.api.account_check import known_account
 from tellwire.web.api.number_check import check_account
 from tellwire.web.api.shapes import LINE, Id, NextCursor, When
 from tellwire.web.parameters import Cursor, Limit, page_request
@@ -227,7 +229,7 @@ async def read_account(account_id: FromPath[str], context: ContextDependency) ->
     """One account, by our id or its phone_number_id."""
 
     def find(connection: Connection) -> tuple[Account, TemplateStatus | None]:
-        account = _known(connection, context, account_id)
+        account = known_account(connection, context, account_id)
         return account, template_queries.sync_status(connection, account.organization_id, account.waba_id)
 
     account, standing = await context.read(find)
@@ -258,10 +260,10 @@ async def change_account(
     fields = _as_meant(fields)
     _check_ids("", fields.get("waba_id", ""))
     if not context.caller.operator and not _CLAIMS.isdisjoint(fields):
-        await _check_claims(context, await context.read(lambda c: _known(c, context, account_id)), fields)
+        await _check_claims(context, await context.read(lambda c: known_account(c, context, account_id)), fields)
 
     def work(connection: Connection) -> Account:
-        account = _known(connection, context, account_id)
+        account = known_account(connection, context, account_id)
         changed = replace(account, **fields, updated_at=max(audit_change.at, account.updated_at + 1))
         if "agent_id" in fields:
             _check_agent(connection, context, changed)
@@ -278,7 +280,7 @@ async def resume_sending(account_id: FromPath[str], context: ContextDependency) 
     audit_change = context.audit_change()
 
     def work(connection: Connection) -> Account:
-        account = _known(connection, context, account_id)
+        account = known_account(connection, context, account_id)
         if not account.sending_paused:
             return account
         changed = replace(account, updated_at=max(audit_change.at, account.updated_at + 1))
@@ -302,12 +304,12 @@ async def delete_account(account_id: FromPath[str], context: ContextDependency) 
     """Forget an account. Its conversations and messages stay, what is still to be sent is cancelled, and what comes for
     its number is unrouted from now on."""
     audit_change = context.audit_change()
-    account = await context.read(lambda c: _known(c, context, account_id))
+    account = await context.read(lambda c: known_account(c, context, account_id))
     unsent, after = partial(sends.unsent, account_id=account.id, limit=_CANCELLED_AT_ONCE), ""
     while ids := await context.read(partial(unsent, after=after)):
         await context.apply(Keys(own={(account.phone_number_id, each) for each in ids}), _cancelling(account, ids))
         after = ids[-1]
-    await context.write(lambda c: accounts.remove(c, audit_change, _known(c, context, account_id)))
+    await context.write(lambda c: accounts.remove(c, audit_change, known_account(c, context, account_id)))
 
 
 def _cancelling(account: Account, ids: Sequence[str]) -> Callable[[Ledger], None]:
@@ -354,11 +356,12 @@ def _check_agent(connection: Connection, context: RequestContext, account: Accou
         raise Invalid("The account is not valid.", ("/agent_id", "is no AI agent of this organization"))
 
 
-def _known(connection: Connection, context: RequestContext, name: str) -> Account:
-    account = accounts.find(connection, context.services.store.vault, context.organization_id, name)
-    if account is None:
-        raise NotFound("There is no account with this id.")
-    return account
-
-
-HANDLERS = (list_accounts, create_account, read_account, change_account, resume_sending, delete_account)
+HANDLERS = (
+    list_accounts,
+    create_account,
+    read_account,
+    change_account,
+    resume_sending,
+    delete_account,
+    *account_check.HANDLERS,
+)

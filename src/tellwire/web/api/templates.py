@@ -107,10 +107,14 @@ async def list_templates(
     status: Name = "",
     name: Name = "",
     language: Name = "",
+    category: Name = "",
+    quality: Name = "",
 ) -> Response[TemplateList]:
     """The templates of the organization, one a language."""
     waba_id = waba_id or (_waba_of(context, account) if account else "")
-    chosen = TemplateFilter(waba_id=waba_id, status=status, name=name, language=language)
+    chosen = TemplateFilter(
+        waba_id=waba_id, status=status, name=name, language=language, category=category, quality=quality
+    )
     paging = page_request(_NOUN, limit, cursor)
     page = await context.read(lambda c: templates.page(c, context.organization_id, chosen, paging))
     return page_response(_NOUN, page, _shown, TemplateList)

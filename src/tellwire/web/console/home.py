@@ -1,18 +1,97 @@
-"""Serve `/`: is it working?"""
+"""Serve `/`: is it working? What is broken comes first, with a button that mends it."""
 
 from __future__ import annotations
 
-from litestar import Response, get
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from litestar import Request, Response, get, post
+from litestar.response import Redirect
+
+from tellwire.model.time_buckets import BUCKETS
+from tellwire.web.console.api_calls import Part
+from tellwire.web.console.bar_chart import HEIGHT, WIDTH, bars
 from tellwire.web.console.login import VisitDependency
+from tellwire.web.console.pages import Visit
+
+_MOST = 100
+_READ = {"scopes": ("read",)}
 
 
-@get("/", opt={"scopes": ("read",)}, include_in_schema=False)
+@get("/", opt=_READ, include_in_schema=False)
 async def home(visit: VisitDependency) -> Response[bytes]:
-    """The verdict first, then endpoints and numbers."""
-    endpoints = await visit.api.part("/webhook-endpoints", limit=100)
-    accounts = await visit.api.part("/accounts", limit=100)
-    return visit.page("home.html", endpoints=endpoints, accounts=accounts)
+    """The verdict, what goes through, and endpoints, numbers and agents; each part fails alone."""
+    return await _home(visit)
 
 
-HANDLERS = (home,)
+@post("/", opt=_READ, include_in_schema=False, status_code=303)
+async def mend(request: Request[Any, Any, Any], visit: VisitDependency) -> Response[bytes] | Redirect:
+    """Make the call that mends a line of the verdict; which calls there are, the verdict says."""
+    form = await request.form()
+    wanted = str(form.get("line", ""))
+    lines = (await visit.api.get("/verdict"))["lines"]
+    line = next((each for each in lines if each["id"] == wanted and each["action"]), None)
+    if line is None:
+        return visit.back("/", done="mended_already")
+    action = line["action"]
+    answer = await visit.api.send(action["method"], action["path"].removeprefix("/v1"))
+    if isinstance(answer, dict) and "ok" in answer:
+        return await _home(visit, tried={"label": action["label"], **answer})
+    return visit.back("/", done="mended")
+
+
+async def _home(visit: Visit, tried: Mapping[str, Any] | None = None) -> Response[bytes]:
+    span = visit.query.get("span", "")
+    span = span if span in BUCKETS else "hour"
+    verdict = await visit.api.part("/verdict")
+    traffic = await visit.api.part("/traffic", span=span)
+    endpoints = await visit.api.part("/webhook-endpoints", limit=_MOST)
+    waiting = {each["endpoint_id"]: each["oldest_at"] for each in verdict.data["waiting"]} if verdict.data else {}
+    return visit.page(
+        "home.html",
+        tried=tried,
+        verdict=verdict,
+        span=span,
+        spans=list(BUCKETS),
+        traffic=traffic,
+        charts=_charts(traffic),
+        width=WIDTH,
+        height=HEIGHT,
+        endpoints=_sorted(endpoints, lambda each: _ENDPOINTS[endpoint_state(each)[1]]),
+        endpoint_state=endpoint_state,
+        waiting=waiting,
+        accounts=_sorted(await visit.api.part("/accounts", limit=_MOST), lambda each: not each["problems"]),
+        agents=await visit.api.part("/agents", limit=_MOST),
+    )
+
+
+def _charts(traffic: Part) -> Sequence[tuple[str, Any]]:
+    if traffic.data is None:
+        return ()
+    buckets = traffic.data["buckets"]
+    of = {name: [each[name] for each in buckets] for name in ("received", "delivered", "failing", "sent")}
+    return (
+        ("received", bars(of["received"])),
+        ("delivered", bars(of["delivered"], of["failing"])),
+        ("sent", bars(of["sent"])),
+    )
+
+
+_ENDPOINTS = {"failing": 0, "disabled": 1, "paused": 2, "unknown": 3, "healthy": 4}
+
+
+def endpoint_state(endpoint: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the kind of an endpoint's state, as `state` of the macros takes it, and the name of its text."""
+    if endpoint["state"] != "active":
+        return ("bad" if endpoint["state"] == "disabled" else "none"), endpoint["state"]
+    health = endpoint["health"]["state"]
+    return {"failing": "bad", "healthy": "good", "unknown": "none"}[health], health
+
+
+def _sorted(part: Part, key: Any) -> Part:
+    if part.data is None:
+        return part
+    return Part({**part.data, "data": sorted(part.data["data"], key=key)})
+
+
+HANDLERS = (home, mend)

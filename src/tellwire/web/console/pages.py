@@ -132,7 +132,7 @@ class Visit:
         given.pop("done", None)
         return self.path + (f"?{urlencode(given)}" if given else "")
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> Response[bytes]:
+    def page(self, template: str, /, *, status: int = 200, **values: Any) -> Response[bytes]:
         """Return a page. Its template finds `visit` and what is given here; `?done=…` is said at its top."""
         places = [
             (path, name, self.path == path or (path != "/" and self.path.startswith(path + "/")))

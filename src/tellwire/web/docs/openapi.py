@@ -36,8 +36,8 @@ a message for each wrong field (for a query parameter, `/` and its name). Every 
 `Idempotency-Key`: within 24 hours the same request gets the same answer, another one 422, one in flight 409. Send an
 `X-Request-Id` to find a request again; it comes back in the answer.
 
-`GET /` is a page for people: whether it works; with a key the endpoints of its organization, with an operator's key
-everything. `/version` and `/metrics` take a key. Where OPEN_OPERATIONS is set, all of these are open to everybody.
+`GET /` is the console, the pages for people, who log in there. `/version` and `/metrics` take a key. Where
+OPEN_OPERATIONS is set, these two are open to everybody.
 
 Wrong keys are 401; after 60 in a minute from one address they are 429 with `Retry-After`. Right keys go on working."""
 

@@ -1,1 +1,1 @@
-"""Serve those who run an installation: probes, metrics and the status page."""
+"""Serve those who run an installation: probes and metrics."""

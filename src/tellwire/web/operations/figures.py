@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from tellwire.model.inbound import Inbound
 from tellwire.model.units import Micros, micros
 from tellwire.stores.queries import status_figures
-from tellwire.stores.queries.status_figures import Day
 from tellwire.web.commit_waits import CommitWaits
 from tellwire.web.services import Services
 
@@ -27,7 +26,6 @@ class Figures(Struct, frozen=True, kw_only=True):
     """
 
     at: Micros
-    day: Day
     undelivered: Mapping[str, int]
     oldest: Mapping[str, Micros]
     parked: Mapping[str, Micros]
@@ -71,7 +69,6 @@ class Meters:
 def _figures(connection: Connection, now: Micros) -> Figures:
     return Figures(
         at=now,
-        day=status_figures.day(connection, now),
         undelivered=status_figures.undelivered(connection),
         oldest=status_figures.oldest(connection, "live"),
         parked=status_figures.oldest(connection, "parked"),

@@ -18,6 +18,7 @@ def create() -> None:
     _endpoint_health()
     _endpoint_traffic()
     _account_traffic()
+    _traffic_counts()
     _replay_edits()
     _jobs()
     _failures()
@@ -216,6 +217,21 @@ def _account_traffic() -> None:
         sa.Column("longest_gap", sa.BigInteger(), nullable=False),
         sa.Column("gap_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "account_id"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _traffic_counts() -> None:
+    op.create_table(
+        "traffic_counts",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), nullable=False),
+        sa.Column("failing", sa.BigInteger(), nullable=False),
+        sa.Column("sent", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "step", "start"),
         sqlite_with_rowid=False,
     )
 
