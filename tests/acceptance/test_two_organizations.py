@@ -117,7 +117,7 @@ PLAIN_QUERIES = {
     "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds",
     "attempt",
     "span",
-    "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds", "span", "category",
+    "category",
     "quality",
 }  # fmt: skip
 

@@ -12,7 +12,22 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
 from tellwire.errors import NotAllowed, NotFound
-from tellwire.web.console import agents, deliveries, endpoint, endpoint_calls, endpoints, failures, find, home, live, login, message_templates, messages, numbers, phone
+from tellwire.web.console import (
+    agents,
+    deliveries,
+    endpoint,
+    endpoint_calls,
+    endpoints,
+    failures,
+    find,
+    home,
+    live,
+    login,
+    message_templates,
+    messages,
+    numbers,
+    phone,
+)
 from tellwire.web.console.api_calls import Api, ApiProblem
 from tellwire.web.console.pages import STATIC, Visit
 from tellwire.web.console.sessions import LoginNeeded, Session, check_csrf, check_origin, session_of
@@ -21,7 +36,21 @@ from tellwire.web.error_answers import tell_defect
 from tellwire.web.problems import as_problem, problem_headers, problem_of
 from tellwire.web.request import AppState
 
-PAGES: tuple[ModuleType, ...] = (home, live, phone, find, messages, failures, deliveries, endpoints, endpoint, endpoint_calls, numbers, agents, message_templates)
+PAGES: tuple[ModuleType, ...] = (
+    home,
+    live,
+    phone,
+    find,
+    messages,
+    failures,
+    deliveries,
+    endpoints,
+    endpoint,
+    endpoint_calls,
+    numbers,
+    agents,
+    message_templates,
+)
 """The modules of the pages behind the login; each has `HANDLERS`."""
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
