@@ -106,6 +106,10 @@ QUERIES: dict[str, Names] = {
     "waba_id": lambda tenant: [tenant.waba],
     "name": of("template_id"),
     "source": of("source_id"),
+    "q": lambda tenant: [
+        *(tenant.word, tenant.number, tenant.waba, CUSTOMER, f"wamid.{tenant.word}"),
+        *(each for ids in tenant.ids.values() for each in ids),
+    ],
     "a": of("source_id"),
     "b": of("source_id"),
 }
