@@ -7,12 +7,16 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from msgspec.structs import replace
+from sqlalchemy import Connection, delete, insert, select
+from tests.acceptance.test_api_sending import with_token
 from tests.attempts import attempted, of_endpoint
-from tests.served import HOOK, Served, served
-from tests.world import CUSTOMER, envelope, incoming
+from tests.served import HOOK, SETTINGS, Served, served
+from tests.world import CUSTOMER, NUMBER, contact, envelope, incoming, status, statuses, text_message, value
 
 from tellwire.formats.chat import ids as chat_ids
 from tellwire.model.deliveries import DeliveryState
+from tellwire.stores.schema.tables import messages
 
 OTHER = "447700900123"
 WAMID = "wamid.HBgNNTIxNTU4ODM5MjI3NBUCABIYFDNB"
@@ -21,7 +25,8 @@ WAMID = "wamid.HBgNNTIxNTU4ODM5MjI3NBUCABIYFDNB"
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, each_store: None) -> Iterator[Served]:
     """Two people who wrote, an endpoint that fails, one that is told, one that takes other things."""
-    with served(tmp_path_factory.mktemp("why")) as running:
+    with served(tmp_path_factory.mktemp("why"), settings=replace(SETTINGS, auto_accounts=False)) as running:
+        with_token(running)
         made = [
             {"description": "warehouse", "events": ["messages.insert"]},
             {"description": "shop-crm", "events": ["messages.insert"]},
@@ -94,6 +99,13 @@ def test_whatever_is_known_of_a_message_leads_to_its_journey(app: Served, kind: 
     assert found["journey"]["contact"]["name"] == "María Pérez"
 
 
+def test_nobody_else_finds_any_of_it(app: Served) -> None:
+    key = app.key("read", organization=app.organization())
+    for kind, text in ASKED.items():
+        found = why(app, text(app), key=key)
+        assert (found["matches"], found["journey"]) == ([], None), kind
+
+
 def test_a_journey_tells_in_words_what_happened_and_what_to_do(app: Served) -> None:
     found = steps(why(app, WAMID))
     assert list(found) == ["written", "received", "verified", "stored", "warehouse", "shop-crm", "archive"]
@@ -108,3 +120,127 @@ def test_a_journey_tells_in_words_what_happened_and_what_to_do(app: Served) -> N
     untold = found["archive"]
     assert (untold["state"], untold["title"]) == ("missing", "archive was not told")
     assert untold["detail"] == "It takes conversations.update only, and this is messages.insert."
+
+
+def test_a_message_of_ours_says_who_wrote_it_and_what_it_waits_for(app: Served) -> None:
+    key = app.post("/v1/api-keys", {"name": "till"})["key"]
+    draft = {"account": NUMBER, "to": OTHER, "type": "text", "text": {"body": "It left today"}}
+    made = app.post("/v1/messages", draft, key=key, status=202)
+    found = steps(why(app, made["id"]))
+    assert found["written"]["title"] == "The API key till wrote it"
+    assert (found["queued"]["state"], found["queued"]["title"]) == ("waiting", "It is not sent yet")
+    assert "received" not in found
+
+
+def test_what_meta_sent_for_nobody_is_told_to_operators_only(app: Served) -> None:
+    said = value(number="990000000001", contacts=[contact()], messages=[text_message("wamid.nobodys", "Hello?")])
+    body = envelope(said)
+    assert app.meta(body).status == 200
+    found = why(app, "wamid.nobodys")
+    ((hit,), (kind, state)) = found["matches"], ("inbound", "missing")
+    assert (hit["kind"], found["journey"]["message"]) == (kind, None)
+    step = steps(found)["stored"]
+    assert (step["state"], step["title"]) == (state, "Not stored: it is routed to nobody")
+    assert "990000000001" in step["detail"]
+    assert [each["kind"] for each in why(app, "990000000001")["matches"]] == ["inbound"]
+    assert why(app, "wamid.nobodys", key=app.key("read"))["matches"] == []
+    assert why(app, hit["id"])["journey"]["steps"] == found["journey"]["steps"]
+
+
+def test_what_waits_for_a_message_says_for_which(app: Served) -> None:
+    edit = {"type": "edit", "edit": {"original_message_id": "wamid.unknown", "message": {"type": "text"}}}
+    said = {"from": CUSTOMER, "id": "wamid.edit", "timestamp": "1778038763", **edit}
+    assert app.meta(envelope(value(contacts=[contact(name="María Pérez")], messages=[said]))).status == 200
+    step = steps(why(app, "wamid.edit"))["stored"]
+    assert (step["state"], step["title"]) == ("waiting", "Held back")
+    assert step["detail"] == "It edits a message that has not come."
+
+
+def test_who_was_erased_is_not_found_and_the_answer_says_why(app: Served) -> None:
+    gone = "351910000001"
+    assert app.meta(envelope(incoming("wamid.gone", "Forget me", sender=gone, name="Zé"))).status == 200
+    assert why(app, gone)["journey"]["message"]["wa_id"] == "wamid.gone"
+    person = app.get(f"/v1/contacts?alias={gone}")["data"][0]["id"]
+    assert app.call("DELETE", f"/v1/contacts/{person}").status == 202
+    for text in (gone, "wamid.gone"):
+        found = why(app, text)
+        assert (found["matches"], found["journey"]) == ([], None)
+        assert found["notes"][0].startswith("Somebody or something with this address or id was erased")
+    assert why(app, "Forget me")["matches"] == []
+
+
+def test_a_person_with_several_messages_leads_to_all_of_them(app: Served) -> None:
+    sender = "447700900999"
+    for number in range(3):
+        assert app.meta(envelope(incoming(f"wamid.many{number}", "Hi", sender=sender, name="Many"))).status == 200
+    for text in (sender, "many"):
+        found = why(app, text)
+        assert [each["kind"] for each in found["matches"]] == ["contact", "message", "message", "message"]
+        assert found["journey"] is None
+
+
+def test_everything_of_ours_is_found_by_its_id(app: Served) -> None:
+    shown = {
+        "account": app.get("/v1/accounts")["data"][0]["id"],
+        "endpoint": endpoint(app, "archive"),
+        "conversation": app.get("/v1/conversations")["data"][-1]["id"],
+        "agent": app.post("/v1/agents", {"name": "Asha", "kind": "human"})["id"],
+        "source": app.post("/v1/sources", {"name": "old", "kind": "wakit", "account": NUMBER})["id"],
+        "media": app.upload(b"a file", ("account", NUMBER)).json["id"],
+    }
+    for kind, identifier in shown.items():
+        assert [each["kind"] for each in why(app, identifier)["matches"]] == [kind], kind
+
+
+def test_meta_tells_what_became_of_a_message_that_went_out(app: Served) -> None:
+    at = 1_778_038_800
+    for name in ("sent", "delivered", "read"):
+        at += 1
+        assert app.meta(envelope(statuses(status("wamid.elsewhere", name, at, to=OTHER)))).status == 200
+    found = why(app, "wamid.elsewhere")["journey"]
+    told = [(step["kind"], step["state"], step["at"]) for step in found["steps"][-3:]]
+    assert told == [
+        ("sent", "done", "2026-05-06T03:40:01+00:00"),
+        ("delivered", "done", "2026-05-06T03:40:02+00:00"),
+        ("read", "done", "2026-05-06T03:40:03+00:00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 422),
+        ("?q=", 422),
+        ("?q=%20", 422),
+        ("?q=a%00b", 422),
+        ("?q=%F0%9F%98%80%27%22%25_", 200),
+        ("?q=" + "x" * 513, 422),
+        ("?q=(((", 200),
+        ("?q=x&r=1", 422),
+    ],
+)
+def test_any_text_is_answered(app: Served, query: str, status: int) -> None:
+    reply = app.call("GET", f"/v1/why{query}")
+    assert reply.status == status, reply.body
+    if status == 200:
+        assert reply.json["matches"] == []
+
+
+def test_a_request_id_is_in_the_log_only(app: Served) -> None:
+    found = why(app, "req_" + "0" * 32)
+    assert (found["looked_for"], found["matches"]) == (["a request id"], [])
+    assert "server's log" in found["notes"][0]
+
+
+def test_a_search_that_was_cut_says_so(app: Served) -> None:
+    def many(connection: Connection) -> None:
+        made = connection.execute(select(messages).limit(1)).one()._mapping
+        rows = [{**made, "id": f"019d0000-0000-7000-8000-{n:012d}", "wamid": f"wamid.old{n}"} for n in range(5001)]
+        connection.execute(insert(messages), rows)
+
+    app.write(many)
+    try:
+        found = why(app, "words that nobody wrote")
+        assert found["notes"][0] == "Only the newest messages were searched for the text: 5,000 at the most."
+    finally:
+        app.write(lambda c: c.execute(delete(messages).where(messages.c.id.startswith("019d0000"))) and None)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_plus, urlencode
 
 import pytest
 from msgspec import Struct
@@ -108,6 +108,10 @@ QUERIES: dict[str, Names] = {
     "waba_id": lambda tenant: [tenant.waba],
     "name": of("template_id"),
     "source": of("source_id"),
+    "q": lambda tenant: [
+        *(tenant.word, tenant.number, tenant.waba, f"wamid.{tenant.word}"),
+        *(each for ids in tenant.ids.values() for each in ids),
+    ],
     "a": of("source_id"),
     "b": of("source_id"),
 }
@@ -298,7 +302,7 @@ def made(two: Two, call: Call, key: str, **headers: str) -> Reply:
 def told(reply: Reply, two: Two, call: Call) -> list[str]:
     """What an answer tells of the other or of nobody that the request did not name itself."""
     answer = reply.body.decode(errors="replace") + str(reply.headers)
-    asked = call.target + json.dumps(call.body)
+    asked = unquote_plus(call.target) + json.dumps(call.body)
     return [mark for mark in (*two.other.marks, NOBODYS) if mark in answer and mark not in asked]
 
 

@@ -21,6 +21,8 @@ def orders(app: Served) -> None:
     """María asks after order 17; the warehouse refuses to hear of it, the shop has it. Bob asks after two others."""
     for name in ("warehouse", "shop-crm"):
         app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row", "description": name})
+    archive = {"description": "archive", "events": ["conversations.update"]}
+    app.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"} | archive)
     assert app.meta(envelope(incoming("wamid.17", "Where is order 17?", name="María"))).status == 200
     for number in (18, 19):
         body = incoming(
@@ -55,6 +57,7 @@ def test_why_did_the_message_of_order_17_not_arrive(app: Served, page: Page) -> 
     expect(step).to_contain_text("Your server answered 401. Given up, tried 3 times.")
     expect(step.locator(".remedy")).to_contain_text("It refused our signature or token.")
     expect(step.get_by_role("button", name="Replay now")).to_be_visible()
+    expect(page.locator(".step.missing")).to_contain_text("archive was not told")
     received = page.locator(".step", has_text="Meta delivered it")
     received.locator("summary").click()
     expect(received.locator("pre")).to_contain_text("Where is order 17?")

@@ -32,7 +32,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. With both, `to` is
     used if it is still an address of the conversation's contact. `content`: as the row shows it. `scheduled_at` 0: at
-    once. `unchecked`, `despite_stop`: as of a `Send`. `patience`: how long (micros) its
+    once. `unchecked`, `despite_stop`, `author`: as of a `Send`. `patience`: how long (micros) its
     caller waits for its turn; it is sent within that time or not at all (0: however long it takes).
     """
 
@@ -46,6 +46,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     despite_stop: bool = False
     media: bytes = b""
     patience: Micros = 0
+    author: str = ""
 
 
 def keys_of(draft: Draft) -> Keys:
@@ -116,6 +117,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
         scheduled_at=draft.scheduled_at,
         unchecked=draft.unchecked,
         despite_stop=draft.despite_stop,
+        author=draft.author,
         expires_at=ledger.now + draft.patience if draft.patience else 0,
         created_at=ledger.now,
         updated_at=ledger.now,

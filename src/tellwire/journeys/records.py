@@ -53,6 +53,7 @@ class Records(Struct, frozen=True, kw_only=True):
     """What is known of a message at `now`; or, with only `posted`, of an item that has become no message.
 
     Args:
+        author: who asked for a message of ours to be sent, in words, "" for nobody known.
         events: those about the message, oldest first, without what Meta sent as it is.
         meta_events: the ids of those that tell what Meta sent as it is.
         ways: their deliveries, oldest first.
@@ -72,6 +73,7 @@ class Records(Struct, frozen=True, kw_only=True):
     account: Account | None = None
     facts: Sequence[StatusFact] = ()
     send: Send | None = None
+    author: str = ""
     files: Sequence[Media] = ()
     posted: Posted | None = None
     events: Sequence[Event] = ()

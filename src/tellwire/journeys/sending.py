@@ -53,7 +53,9 @@ def _author(records: Records, message: Message) -> str:
     agent = records.agents.get(message.agent_id)
     if agent is not None:
         return f"{'Agent' if agent.kind == 'ai' else 'Person'} {agent.name} wrote it"
-    return "An agent that was deleted wrote it" if message.agent_id else "It was written by API or in the console"
+    if message.agent_id:
+        return "An agent that was deleted wrote it"
+    return f"{records.author or 'A program of yours'} wrote it"
 
 
 def _queued(records: Records, send: Send) -> Iterator[Step]:

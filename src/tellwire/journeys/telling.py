@@ -132,7 +132,7 @@ def _words(records: Records, endpoint: Endpoint | None, name: str, way: Way) -> 
         case DeliveryState.PARKED:
             return (f"It waits for {name}", *_parked(endpoint))
         case DeliveryState.DELIVERING:
-            return f"It is being sent to {name}", sentence(tried) if delivery.attempts else "", ""
+            return f"It is being sent to {name}", f"Attempt {delivery.attempts + 1} is under way.", ""
         case DeliveryState.CANCELLED:
             why = "The endpoint was deleted." if endpoint is None else "The person was erased, or the endpoint deleted."
             return f"{name} will not get it", why, ""

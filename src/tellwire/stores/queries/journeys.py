@@ -18,7 +18,7 @@ from tellwire.model.messaging import Message
 from tellwire.model.registry import Registry
 from tellwire.model.routing import NamesOf
 from tellwire.model.units import HOUR, MICROS, Micros
-from tellwire.stores.queries import conversations, health, media, messages
+from tellwire.stores.queries import conversations, health, media, members, messages, organizations
 from tellwire.stores.queries.paging import columns, unindexed
 from tellwire.stores.records import attempt_rows, inbound_rows, ledger_rows, sending_rows
 from tellwire.stores.schema.tables import agent_runs, agent_turns, attempts, deliveries, events, handovers, inbound
@@ -74,6 +74,7 @@ def of_message(connection: Connection, known: Known, message_id: str) -> Records
         account=account,
         facts=messages.facts_of(connection, message),
         send=entry.send,
+        author=_author(connection, owner, entry.send.author) if entry.send is not None else "",
         files=media.of_messages(connection, [message.id]),
         posted=None if entry.send is not None else _posted(connection, owner, message),
         events=told,
@@ -201,6 +202,22 @@ def _agents_turn(
     row = connection.execute(query).one_or_none()
     turn = None if row is None else sending_rows.turn(row)
     return last, turn if turn is not None and turn.message_id >= message.id else None
+
+
+def _author(connection: Connection, organization_id: str, actor: str) -> str:
+    """Return in words whom the audit names so: an API key, a member, or who runs the installation."""
+    kind, _, identifier = actor.partition(" ")
+    match kind:
+        case "api-key":
+            key = organizations.get_key(connection, organization_id, identifier, operators=True)
+            return f"The API key {key.name}" if key is not None else "An API key"
+        case "member":
+            member = members.get(connection, organization_id, identifier)
+            return member.name or member.email if member is not None else "A member who left"
+        case "":
+            return ""
+        case _:
+            return "Who runs this installation"
 
 
 def _handover(connection: Connection, organization_id: str, conversation_id: str) -> str:

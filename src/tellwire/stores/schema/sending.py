@@ -34,6 +34,7 @@ sends = Table(
     Column("unchecked", Boolean, nullable=False),
     Column("despite_stop", Boolean, nullable=False),
     Column("resent_as", Text, nullable=False),
+    Column("author", Text, nullable=False, server_default=""),  # who asked for it, as the audit names them
     Column("expires_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),

@@ -53,7 +53,8 @@ async def replay(message_id: FromPath[str], request: Request[Any, Any, Any], vis
 async def _page(visit: Visit, message_id: str, tested: Any = None) -> Response[bytes]:
     found = await visit.api.get("/why", q=message_id)
     journey = found["journey"]
-    if journey is None or journey["message"] is None or message_id not in {each["id"] for each in found["matches"]}:
+    said = next((each["title"] for each in found["matches"] if each["id"] == message_id), "")
+    if not said or journey is None or journey["message"] is None:
         raise NotFound("There is no message with this id. It may have been erased.")
     events = journey["events"]
     event_id = visit.query.get("event", "") or (events[0]["id"] if events else "")
@@ -64,6 +65,7 @@ async def _page(visit: Visit, message_id: str, tested: Any = None) -> Response[b
     return visit.page(
         "message.html",
         journey=journey,
+        said=said,
         steps=shown_steps(journey),
         row=pretty(journey["message"]),
         event_id=event_id,

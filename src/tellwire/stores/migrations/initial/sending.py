@@ -36,6 +36,7 @@ def _sends() -> None:
         sa.Column("unchecked", sa.Boolean(), nullable=False),
         sa.Column("despite_stop", sa.Boolean(), nullable=False),
         sa.Column("resent_as", TEXT, nullable=False),
+        sa.Column("author", TEXT, nullable=False, server_default=""),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),

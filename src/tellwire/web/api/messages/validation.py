@@ -68,6 +68,7 @@ async def well_formed(context: RequestContext, given: MessageDraft) -> Draft:
         unchecked=unchecked,
         despite_stop=despite_stop,
         media=media,
+        author=context.caller.actor,
     )
 
 
