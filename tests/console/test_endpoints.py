@@ -114,7 +114,14 @@ def test_the_same_event_is_shown_in_every_format(fresh: Served) -> None:
         )
     assert payload(owner.page(path))["data"]["wa_id"] == "wamid.second"
     assert payload(owner.page(f"{path}?event={first}"))["data"]["wa_id"] == "wamid.first"
-    assert "no place for this event" in owner.page(f"{path}?format=meta&event={first}")
+    shown = owner.page(f"{path}?format=meta&event={first}")
+    assert "has no place for this event; this is a sample" in shown
+    assert payload(shown)["object"] == "whatsapp_business_account"
+    endpoint(fresh, format="meta")
+    fresh.meta(envelope(incoming("wamid.third")))
+    shown = owner.page(f"{path}?format=meta")
+    assert "sample" not in shown
+    assert payload(shown)["entry"][0]["changes"][0]["value"]["messages"][0]["id"] == "wamid.third"
     links = re.findall(r'href="([^"]*format=chat[^"]*)#preview"', owner.page(f"{path}?event={first}"))
     assert payload(owner.page(html.unescape(links[0]))) == fresh.get(f"/v1/events/{first}/payloads/chat")
 
@@ -201,7 +208,7 @@ def test_a_test_that_fails_says_why_and_what_to_do(app: Served, owner: Visitor) 
         for answer, said in (
             (Answer(status=401, cause="your server answered 401"), "compare its secret"),
             (Answer(status=503, cause="your server answered 503"), "answered 503"),
-            (Answer(failure="connect", cause="connection refused"), "was not reached"),
+            (Answer(failure="refused", cause="connection refused"), "was not reached"),
         ):
             app.outside.answer = answer
             page = owner.submit(f"{path}/test", f"{path}/test", event="messages.update").body.decode()
@@ -243,8 +250,8 @@ def test_nothing_that_was_typed_is_taken_for_html(app: Served, owner: Visitor, p
     made = endpoint(app, url=HOSTILE_URL, description=HOSTILE, accounts=["<script>9</script>"])
     base, path = f"http://127.0.0.1:{app.port}", f"/endpoints/{made['id']}"
     noticed: list[str] = []
-    page.on("dialog", lambda dialog: (noticed.append(dialog.message), dialog.dismiss()))
-    page.on("console", lambda line: noticed.append(line.text) if "Content Security" in line.text else None)
+    page.on("dialog", lambda dialog: noticed.append(dialog.message))
+    page.on("console", lambda line: noticed.extend([line.text] if "Content Security" in line.text else []))
     enter(app, page)
     for each in (
         "/endpoints",

@@ -63,6 +63,11 @@ def lasting(seconds: float) -> str:
     return " ".join(parts)
 
 
+def sentence(cause: str) -> str:
+    """Return a cause as the sentence that it is."""
+    return f"{cause[:1].upper()}{cause[1:]}{'' if cause.endswith(('.', '?')) else '.'}" if cause else ""
+
+
 def milliseconds(value: float | None) -> str:
     """Return a latency."""
     if value is None:

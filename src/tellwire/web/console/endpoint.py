@@ -31,6 +31,7 @@ MOST = 10_000
 """Where the API stops counting what waits for one endpoint."""
 _SPANS = ("hour", "day", "month")
 _EVENTS = 15
+_SAMPLES = {"meta": "meta.messages"}
 _LONGEST = 20_000
 
 
@@ -68,18 +69,55 @@ async def endpoint_page(
 
 
 async def _preview(visit: Visit, endpoint: dict[str, Any], formats: list[str]) -> dict[str, Any]:
-    """Return an event in the format that is looked at: the newest, the one that is chosen, else a sample."""
+    """Return an event in the format that is looked at: the one that is chosen, else the newest about a message.
+
+    It is a sample where there is none, or where the format has no place for it.
+    """
     form = visit.query.get("format", "")
     form = form if form in formats else endpoint["format"]
-    listed = await visit.api.part("/events", limit=_EVENTS)
-    events = listed.data["data"] if listed.data else []
+    events = await _events(visit)
     chosen = visit.query.get("event", "") or (events[0]["id"] if events else "")
-    if chosen:
-        payload = await visit.api.part(f"/events/{quote(chosen, safe='')}/payloads/{form}")
-    else:
-        name = {"meta": "meta.messages"}.get(form, "messages.insert")
-        payload = await visit.api.part(f"/events/samples/{form}", name=name)
-    return {"format": form, "formats": formats, "events": events, "chosen": chosen, "payload": _indented(payload)}
+    payload = await _payload(visit, events, chosen, form) if chosen else None
+    if payload is None:
+        name = _SAMPLES.get(form, "messages.insert")
+        sample = await visit.api.part(f"/events/samples/{form}", name=name)
+    return {
+        "format": form,
+        "formats": formats,
+        "events": events,
+        "chosen": chosen,
+        "instead": bool(chosen) and payload is None,
+        "payload": _indented(sample if payload is None else payload),
+    }
+
+
+async def _events(visit: Visit) -> list[dict[str, Any]]:
+    listed = await visit.api.part("/events", entity="messages", limit=_EVENTS)
+    if listed.data is None or not listed.data["data"]:
+        listed = await visit.api.part("/events", limit=_EVENTS)
+    found: list[dict[str, Any]] = listed.data["data"] if listed.data else []
+    return found
+
+
+async def _payload(visit: Visit, events: list[dict[str, Any]], chosen: str, form: str) -> Part | None:
+    """Return an event in a format, None where the format has no place for it."""
+    try:
+        return Part(await visit.api.get(f"/events/{quote(chosen, safe='')}/payloads/{form}"))
+    except ApiProblem as problem:
+        if problem.kind != "no-payload":
+            return Part(problem=problem.detail)
+    return await _as_meta_sent_it(visit, events, chosen) if form == "meta" else None
+
+
+async def _as_meta_sent_it(visit: Visit, events: list[dict[str, Any]], chosen: str) -> Part | None:
+    """Return what Meta sent about the message of an event: it is kept as an event of its own, where one endpoint takes
+    such."""
+    of = next((each for each in events if each["id"] == chosen), None)
+    if of is None or not of["conversation_id"]:
+        return None
+    sent = await visit.api.part("/events", entity="meta", conversation_id=of["conversation_id"], limit=_EVENTS)
+    same = [each["id"] for each in (sent.data["data"] if sent.data else []) if each["message_id"] == of["message_id"]]
+    return await visit.api.part(f"/events/{same[-1]}/payloads/meta") if same else None
 
 
 def _indented(payload: Part) -> Part:
