@@ -59,6 +59,7 @@ async def _home(visit: Visit, tried: Mapping[str, Any] | None = None) -> Respons
         height=HEIGHT,
         endpoints=_sorted(endpoints, lambda each: _ENDPOINTS[endpoint_state(each)[1]]),
         endpoint_state=endpoint_state,
+        named=lambda line: _named(line, endpoints),
         waiting=waiting,
         accounts=_sorted(await visit.api.part("/accounts", limit=_MOST), lambda each: not each["problems"]),
         agents=await visit.api.part("/agents", limit=_MOST),
@@ -75,6 +76,14 @@ def _charts(traffic: Part) -> Sequence[tuple[str, Any]]:
         ("delivered", bars(of["delivered"], of["failing"])),
         ("sent", bars(of["sent"])),
     )
+
+
+def _named(line: Mapping[str, Any], endpoints: Part) -> str:
+    """Return the cause of a line with the endpoint's name instead of its id, where it has one."""
+    rows = endpoints.data["data"] if endpoints.data else ()
+    name = next((each["description"] for each in rows if each["id"] == line["endpoint_id"]), "")
+    cause: str = line["cause"]
+    return cause.replace(line["endpoint_id"], name) if name else cause
 
 
 _ENDPOINTS = {"failing": 0, "disabled": 1, "paused": 2, "unknown": 3, "healthy": 4}
