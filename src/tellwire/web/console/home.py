@@ -14,7 +14,9 @@ from tellwire.web.console.charts import HEIGHT, WIDTH, bars
 from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
 
-_MOST = 100
+_ASKED = 200
+_MOST = 25
+"""So many rows of a kind are shown here, and things to mend: the page stays light."""
 _READ = {"scopes": ("read",)}
 
 
@@ -45,11 +47,12 @@ async def _home(visit: Visit, tried: Mapping[str, Any] | None = None) -> Respons
     span = span if span in BUCKETS else "hour"
     verdict = await visit.api.part("/verdict")
     traffic = await visit.api.part("/traffic", span=span)
-    endpoints = await visit.api.part("/webhook-endpoints", limit=_MOST)
+    endpoints = await visit.api.part("/webhook-endpoints", limit=_ASKED)
     waiting = {each["endpoint_id"]: each["oldest_at"] for each in verdict.data["waiting"]} if verdict.data else {}
     return visit.page(
         "home.html",
         tried=tried,
+        most=_MOST,
         verdict=verdict,
         span=span,
         spans=list(BUCKETS),
@@ -61,7 +64,7 @@ async def _home(visit: Visit, tried: Mapping[str, Any] | None = None) -> Respons
         endpoint_state=endpoint_state,
         named=lambda line: _named(line, endpoints),
         waiting=waiting,
-        accounts=_sorted(await visit.api.part("/accounts", limit=_MOST), lambda each: not each["problems"]),
+        accounts=_sorted(await visit.api.part("/accounts", limit=_ASKED), lambda each: not each["problems"]),
         agents=await visit.api.part("/agents", limit=_MOST),
     )
 
