@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -187,6 +188,7 @@ def test_each_line_comes_and_goes_while_it_serves(tmp_path: Path) -> None:
             _clock(asked, world, mine)
             _paused(asked, world, mine)
             _endpoint(asked, world, there)
+            _traffic(asked)
             _store(asked)
             assert asked.kinds() == set()
             assert asked.verdict()["works"]
@@ -259,6 +261,16 @@ def _endpoint(asked: Asked, world: type[World], there: str) -> None:
     until(lambda: asked.kinds() == set(), what="an endpoint that takes deliveries")
 
 
+def _traffic(asked: Asked) -> None:
+    """What went through until now was counted, of each kind."""
+
+    def totals() -> dict[str, int]:
+        buckets = asked.call("GET", "/v1/traffic?span=day")["buckets"]
+        return {name: sum(each[name] for each in buckets) for name in ("received", "delivered", "failing", "sent")}
+
+    until(lambda: totals()["sent"] == 3 and all(totals().values()), what="traffic of each kind")
+
+
 def _store(asked: Asked) -> None:
     pid = asked.process.process.pid
     limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -284,6 +296,17 @@ def _taken(number: str) -> dict[str, Any]:
 def _send(asked: Asked, mine: str) -> None:
     draft = {"account": mine, "to": f"+{CUSTOMER}", "type": "text", "text": {"body": "Hello"}}
     asked.call("POST", "/v1/messages", draft)
+
+
+def test_what_was_counted_is_written_before_the_process_ends(tmp_path: Path) -> None:
+    with serving(tmp_path, ADMIN_KEY=ADMIN, META_APP_SECRET=GOOD) as (url, process):
+        asked = Asked(url, process)
+        for _ in range(3):
+            assert asked.meta(message()) == 200
+        assert process.stop(signal.SIGTERM) == 0
+    with serving(tmp_path, ADMIN_KEY=ADMIN, META_APP_SECRET=GOOD) as (url, process):
+        buckets = Asked(url, process).call("GET", "/v1/traffic?span=month")["buckets"]
+        assert sum(each["received"] for each in buckets) == 3
 
 
 def test_without_any_secret_metas_posts_are_a_line(tmp_path: Path) -> None:

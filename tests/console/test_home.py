@@ -19,8 +19,9 @@ from tellwire.model.members import Member
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.model.units import MINUTE
 from tellwire.ports.http_out import Answer
-from tellwire.stores.queries import health, members
+from tellwire.stores.queries import health, members, traffic
 from tellwire.stores.queries.audit import AuditChange
+from tellwire.verdict.traffic import Counts
 
 
 @pytest.fixture
@@ -154,6 +155,26 @@ def test_endpoints_stand_by_health_and_say_since_when_something_waits(fresh: Ser
     row = table[places[0] : places[1]]
     assert "Failing" in row
     assert "2026-05-06 03:39:23" in row
+
+
+def test_home_stays_light_however_much_there_is(fresh: Served) -> None:
+    owner = Visitor.entered(fresh)
+    for number in range(40):
+        url = f"https://hooks.example.com/{'long/' * 300}?{number}"
+        made = fresh.post("/v1/webhook-endpoints", {"url": url, "format": "row"})["id"]
+        if number < 30:
+            fresh.run(fresh.world.outbox.disable(made, "nothing but failures for 5 days"))
+        fresh.post("/v1/accounts", {"phone_number_id": f"9{number:05}"})
+        fresh.post("/v1/agents", {"name": f"Agent {number}", "kind": "human"})
+    now = fresh.clock.now()
+    for minute in range(60):
+        some = {DEFAULT_ORGANIZATION: Counts(received=10**6, delivered=10**6, failing=10**6, sent=10**6)}
+        fresh.write(lambda c, at=now - minute * MINUTE, counts=some: traffic.add(c, counts, at))  # type: ignore[misc]
+    page = plain(owner.page("/"))
+    assert "30 things do not work." in page
+    assert "And 5 more things." in page
+    assert page.count(">See all</a>") == 3
+    assert len(page) < 100_000
 
 
 def test_a_part_that_cannot_be_had_says_so_and_the_rest_is_shown(fresh: Served) -> None:

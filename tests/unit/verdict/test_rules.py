@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, HOUR, MINUTE, Micros
-from tellwire.verdict.figures import ClockOffset, Disk, Figures, Outage, Refusals, Stored, Unrouted
+from tellwire.verdict.figures import MOST_WAITING, ClockOffset, Disk, Figures, Outage, Refusals, Stored, Unrouted
 from tellwire.verdict.rules import KINDS, seen_by, verdict, without_names
-from tellwire.verdict.traffic import Heard, Traffic, merged, silence
+from tellwire.verdict.traffic import Counts, Heard, Tally, Traffic, merged, silence
 
 NOW = 1_800_000_000_000_000
 GIB = 1024**3
@@ -142,6 +142,8 @@ def test_a_line_comes_with_its_cause_and_goes_when_it_is_mended(row: tuple[Figur
     assert line.cause.endswith(".")
     assert line.title.endswith(".")
     assert line.remedy.endswith(".")
+    assert line.hurts.endswith(".")
+    assert line.since <= NOW
     assert verdict(mended) == []
 
 
@@ -180,6 +182,52 @@ def test_a_key_sees_its_own_lines_and_that_nothing_can_be_written() -> None:
     theirs = seen_by(lines, "theirs")
     assert [line.kind for line in theirs] == ["store_failing"]
     assert "secret-place" not in repr(theirs)
+
+
+HURT: dict[str, tuple[Figures, Micros, str, int]] = {
+    "what waits for an endpoint": (
+        stored(outages={ENDPOINT: Outage(NOW - HOUR, "refused")}, waiting={ENDPOINT: 1204}),
+        NOW - HOUR,
+        "1,204 deliveries wait for it.",
+        1204,
+    ),
+    "one delivery": (
+        stored(oldest={ENDPOINT: NOW - 10 * MINUTE}, waiting={ENDPOINT: 1}),
+        NOW - 10 * MINUTE,
+        "1 delivery waits for it.",
+        1,
+    ),
+    "nothing": (stored(outages={ENDPOINT: Outage(NOW, "")}), NOW, "No delivery waits for it just now.", 0),
+    "more than are counted, of an endpoint with a name": (
+        with_(
+            endpoints=[replace(HOOK, state="disabled", description="shop-crm")],
+            stored=Stored(waiting={ENDPOINT: MOST_WAITING}, outages={ENDPOINT: Outage(NOW - DAY, "")}),
+        ),
+        NOW - DAY,
+        "10,000 deliveries or more wait for shop-crm.",
+        MOST_WAITING,
+    ),
+    "messages of a paused account": (
+        with_(accounts=[PAUSED], stored=Stored(unsent={ACCOUNT: 2})),
+        0,
+        "2 messages wait to be sent.",
+        2,
+    ),
+    "items of an unknown number": (
+        stored(unrouted=[Unrouted("777", 20_000, NOW, NOW - HOUR)]),
+        NOW - HOUR,
+        "20,000 items wait for the account.",
+        20_000,
+    ),
+}
+
+
+@pytest.mark.parametrize("row", HURT.values(), ids=HURT)
+def test_a_line_says_since_when_and_how_many_it_hurts(row: tuple[Figures, Micros, str, int]) -> None:
+    figures, since, words, count = row
+    [line] = verdict(figures)
+    assert (line.since, line.hurts, line.count) == (since, words, count)
+    assert [each.hurts for each in without_names([line])] == [""]
 
 
 # --- silence ----------------------------------------------------------------------------------------------------------
@@ -227,3 +275,19 @@ def test_messages_of_two_processes_in_any_order() -> None:
     known = merged(Traffic(organization_id="mine", account_id=ACCOUNT), Heard(5, NOW, NOW + HOUR))
     known = merged(known, Heard(1, NOW + MINUTE, NOW + 2 * MINUTE))
     assert (known.messages, known.last_at, known.longest_gap) == (6, NOW + HOUR, 0)
+
+
+# --- how much goes through --------------------------------------------------------------------------------------------
+
+
+def test_what_is_taken_is_counted_once_and_what_is_put_back_again() -> None:
+    tally = Tally()
+    tally.attempted("mine", delivered=True)
+    tally.attempted("mine", delivered=False)
+    tally.sent("theirs")
+    taken = tally.take()
+    assert taken == {"mine": Counts(delivered=1, failing=1), "theirs": Counts(sent=1)}
+    assert tally.take() == {}
+    tally.attempted("mine", delivered=True)
+    tally.put_back(taken)
+    assert tally.take() == {"mine": Counts(delivered=2, failing=1), "theirs": Counts(sent=1)}

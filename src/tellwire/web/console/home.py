@@ -14,7 +14,9 @@ from tellwire.web.console.bar_chart import HEIGHT, WIDTH, bars
 from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
 
-_MOST = 100
+_ASKED = 200
+_MOST = 25
+"""So many rows of a kind are shown here, and things to mend: the page stays light."""
 _READ = {"scopes": ("read",)}
 
 
@@ -45,11 +47,12 @@ async def _home(visit: Visit, tried: Mapping[str, Any] | None = None) -> Respons
     span = span if span in BUCKETS else "hour"
     verdict = await visit.api.part("/verdict")
     traffic = await visit.api.part("/traffic", span=span)
-    endpoints = await visit.api.part("/webhook-endpoints", limit=_MOST)
+    endpoints = await visit.api.part("/webhook-endpoints", limit=_ASKED)
     waiting = {each["endpoint_id"]: each["oldest_at"] for each in verdict.data["waiting"]} if verdict.data else {}
     return visit.page(
         "home.html",
         tried=tried,
+        most=_MOST,
         verdict=verdict,
         span=span,
         spans=list(BUCKETS),
@@ -59,8 +62,9 @@ async def _home(visit: Visit, tried: Mapping[str, Any] | None = None) -> Respons
         height=HEIGHT,
         endpoints=_sorted(endpoints, lambda each: _ENDPOINTS[endpoint_state(each)[1]]),
         endpoint_state=endpoint_state,
+        named=lambda line: _named(line, endpoints),
         waiting=waiting,
-        accounts=_sorted(await visit.api.part("/accounts", limit=_MOST), lambda each: not each["problems"]),
+        accounts=_sorted(await visit.api.part("/accounts", limit=_ASKED), lambda each: not each["problems"]),
         agents=await visit.api.part("/agents", limit=_MOST),
     )
 
@@ -75,6 +79,14 @@ def _charts(traffic: Part) -> Sequence[tuple[str, Any]]:
         ("delivered", bars(of["delivered"], of["failing"])),
         ("sent", bars(of["sent"])),
     )
+
+
+def _named(line: Mapping[str, Any], endpoints: Part) -> str:
+    """Return the cause of a line with the endpoint's name instead of its id, where it has one."""
+    rows = endpoints.data["data"] if endpoints.data else ()
+    name = next((each["description"] for each in rows if each["id"] == line["endpoint_id"]), "")
+    cause: str = line["cause"]
+    return cause.replace(line["endpoint_id"], name) if name else cause
 
 
 _ENDPOINTS = {"failing": 0, "disabled": 1, "paused": 2, "unknown": 3, "healthy": 4}
