@@ -157,6 +157,12 @@ def get(connection: Connection, organization_id: str, delivery_id: str) -> Deliv
     return None if row is None else _entry(row)
 
 
+def endpoint_of(connection: Connection, organization_id: str, delivery_id: str) -> str:
+    """Return the id of the endpoint that a delivery goes to, "" when there is no such delivery."""
+    mine = (deliveries.c.organization_id == organization_id) & (deliveries.c.id == delivery_id)
+    return connection.execute(select(deliveries.c.endpoint_id).where(mine)).scalar_one_or_none() or ""
+
+
 def attempts_of(connection: Connection, delivery_id: str) -> Sequence[Attempt]:
     """Return the attempts of a delivery that are still stored, oldest first."""
     query = (

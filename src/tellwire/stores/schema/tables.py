@@ -38,7 +38,7 @@ from tellwire.stores.schema.deliveries import (
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
 from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, endpoint_health, jobs, replay_edits
-from tellwire.stores.schema.members import console_sessions, login_links, members
+from tellwire.stores.schema.members import console_sessions, login_links, members, portal_links
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
     agent_runs,
@@ -84,6 +84,7 @@ __all__ = [
     "media",
     "members",
     "metadata",
+    "portal_links",
     "replay_edits",
     "sealed_keys",
     "sends",

@@ -15,7 +15,10 @@ from tellwire.web.api import (
     events,
     inbound_posts,
     login_links,
+    members,
     organizations,
+    portal_links,
+    settings_in_force,
     sources,
     templates,
     webhook_endpoints,
@@ -39,6 +42,9 @@ NOUNS: dict[str, ModuleType] = {
     "inbound": inbound_posts,
     "sources": sources,
     "audit": audit,
+    "members": members,
     "login-links": login_links,
+    "settings": settings_in_force,
+    "portal-links": portal_links,
 }
 """By the first part of their paths under `/v1`; each module has `HANDLERS`."""

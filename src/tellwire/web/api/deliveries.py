@@ -161,8 +161,9 @@ def _shown(entry: DeliveryEntry) -> bytes:
     )
 
 
-def _attempt(attempt: Attempt) -> AttemptRead:
+def _attempt(attempt: Attempt, *, bodies: bool) -> AttemptRead:
     text: str | None
+    raw: str | None
     try:
         text, raw = attempt.response_body.decode(), None
     except UnicodeDecodeError:
@@ -176,8 +177,8 @@ def _attempt(attempt: Attempt) -> AttemptRead:
         request_headers=list(attempt.request_headers),
         response_status=attempt.response_status or None,
         response_headers=list(attempt.response_headers),
-        response_body=text,
-        response_body_base64=raw,
+        response_body=text if bodies else None,
+        response_body_base64=raw if bodies else None,
         durations=attempt.durations,
         edited=[part for part in ("url", "body") if part in attempt.edited],
     )
@@ -311,7 +312,7 @@ async def _known(context: RequestContext, delivery_id: str) -> tuple[DeliveryEnt
     if entry is None:
         raise NotFound("There is no delivery with this id.")
     attempts = await context.read(lambda c: deliveries.attempts_of(c, name))
-    return entry, [_attempt(each) for each in attempts]
+    return entry, [_attempt(each, bodies=context.caller.sees_bodies) for each in attempts]
 
 
 HANDLERS = (list_deliveries, read_delivery, list_attempts, replay_delivery, replay_selection)
