@@ -59,6 +59,10 @@ def found(app: Served, word: str, number: str) -> Tenant:
     )["id"]
     app.post("/v1/api-keys", {"name": f"{word} key"}, key=key)
     app.post("/v1/sources", {"name": f"{word} source", "kind": "wakit", "account": number}, key=key)
+    for email in (f"{word}@example.com", f"{word}-too@example.com"):  # the last owner could not be deleted
+        app.post("/v1/members", {"email": email, "name": f"{word} owner", "role": "owner"}, key=key)
+    app.post("/v1/login-links", {"email": f"{word}@example.com"}, key=key)
+    app.post("/v1/portal-links", {"name": f"{word} guests", "endpoint_id": endpoint}, key=key)
     app.upload(f"{word} file".encode(), ("account", number), name=f"{word}.png", key=key)
     card = {"wa_id": CUSTOMER, "profile": {"name": f"{word} customer"}}
     said = [text_message(wamid, f"{word} says", sender=CUSTOMER) for wamid in ("wamid.of-both", f"wamid.{word}")]
@@ -182,9 +186,12 @@ def _names(app: Served, number: str, endpoint: str, there: dict[str, str]) -> di
         "failure_id": ids("failures"),
         "inbound_id": ids("inbound"),
         "job_id": ids(f"webhook-endpoints/{endpoint}/recover"),
+        "login_link_id": ids("login-links"),
         "media_id": ids("media"),
+        "member_id": ids("members"),
         "message_id": [*messages, *map(chat_ids.shown, messages), *(each for each in wamids if "of-both" not in each)],
         "organization_id": [there["tellwire-organization"]],
+        "portal_link_id": ids("portal-links"),
         "source_id": [str(row[name]) for row in rows("sources") for name in ("id", "name")],
         "template_id": [row[name] for row in templates for name in ("id", "meta_id", "name")],
         "audit_id": ids("audit"),

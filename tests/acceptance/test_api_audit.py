@@ -45,6 +45,19 @@ def source(app: Served) -> str:
     return f"/v1/sources/{app.post('/v1/sources', SOURCE)['id']}"
 
 
+def member(app: Served) -> str:
+    return f"/v1/members/{app.post('/v1/members', MEMBER)['id']}"
+
+
+def login_link(app: Served) -> str:
+    return f"/v1/login-links/{app.post('/v1/login-links', {})['id']}"
+
+
+def portal_link(app: Served) -> str:
+    return f"/v1/portal-links/{app.post('/v1/portal-links', {'name': 'x'})['id']}"
+
+
+MEMBER = {"email": "ana@example.com", "role": "viewer"}
 SOURCE = {"name": "the other", "kind": "wakit"}
 AGENT = {"name": "Ada", "kind": "ai", "model": "scripted"}
 RECOVERY = {"since": "2026-05-01T00:00:00Z", "include": "failed"}
@@ -135,6 +148,18 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ("POST", "/v1/agents"): (lambda _: "/v1/agents", AGENT, "agent.created"),
     ("PATCH", "/v1/agents/{agent_id:str}"): (agent, {"name": "x"}, "agent.changed"),
     ("DELETE", "/v1/agents/{agent_id:str}"): (agent, None, "agent.deleted"),
+    ("POST", "/v1/members"): (lambda _: "/v1/members", MEMBER, "member.created"),
+    ("PATCH", "/v1/members/{member_id:str}"): (member, {"role": "agent"}, "member.changed"),
+    ("DELETE", "/v1/members/{member_id:str}"): (member, None, "member.deleted"),
+    ("POST", "/v1/members/{member_id:str}/end-sessions"): (
+        lambda app: f"{member(app)}/end-sessions",
+        None,
+        "member.logged_out",
+    ),
+    ("POST", "/v1/login-links"): (lambda _: "/v1/login-links", {}, "login_link.created"),
+    ("DELETE", "/v1/login-links/{login_link_id:str}"): (login_link, None, "login_link.revoked"),
+    ("POST", "/v1/portal-links"): (lambda _: "/v1/portal-links", {"name": "x"}, "portal_link.created"),
+    ("DELETE", "/v1/portal-links/{portal_link_id:str}"): (portal_link, None, "portal_link.revoked"),
     ("POST", "/v1/sources"): (lambda _: "/v1/sources", SOURCE, "source.created"),
     ("PATCH", "/v1/sources/{source_id:str}"): (source, {"name": "x"}, "source.changed"),
     ("DELETE", "/v1/sources/{source_id:str}"): (source, None, "source.deleted"),
@@ -184,6 +209,9 @@ NOT_NOTED = {
     ("POST", "/v1/templates/sync"),
     ("POST", "/v1/agents/{agent_id:str}/try"),
     ("POST", "/v1/accounts/{account_id:str}/check"),
+    # members do these with themselves, by a session (tests/console/test_members.py)
+    ("POST", "/v1/members/me/password"),
+    ("POST", "/v1/members/me/end-sessions"),
     # the line is in the audit of the organization that is made
     ("POST", "/v1/organizations"),
     # what is written, read and delivered is told by rows and events of their own

@@ -51,6 +51,11 @@ CASES: dict[QuotaName, Case] = {
     "accounts": Case(posting("/v1/accounts", lambda n: {"phone_number_id": f"9{n}"}), deleting("/v1/accounts")),
     "agents": Case(posting("/v1/agents", lambda n: {"name": f"Agent {n}", "kind": "human"}), deleting("/v1/agents")),
     "api_keys": Case(posting("/v1/api-keys", lambda n: {"name": f"key {n}"}), deleting("/v1/api-keys")),
+    "members": Case(
+        posting("/v1/members", lambda n: {"email": f"person-{n}@example.com", "role": "viewer"}),
+        deleting("/v1/members"),
+    ),
+    "portal_links": Case(posting("/v1/portal-links", lambda n: {"name": f"guests {n}"}), deleting("/v1/portal-links")),
     "scheduled_messages": Case(schedule, deleting("/v1/messages", "POST", "/cancel")),
     "sources": Case(posting("/v1/sources", lambda n: {"name": f"other {n}", "kind": "wakit"}), deleting("/v1/sources")),
     "webhook_endpoints": Case(

@@ -86,7 +86,8 @@ PATHS: dict[str, Names] = {
     name: of(name)
     for name in (
         "account_id", "agent_id", "key_id", "contact_id", "conversation_id", "delivery_id", "endpoint_id", "event_id",
-        "failure_id", "inbound_id", "job_id", "media_id", "message_id", "organization_id", "source_id", "template_id",
+        "failure_id", "inbound_id", "job_id", "login_link_id", "media_id", "member_id", "message_id", "organization_id",
+        "portal_link_id", "source_id", "template_id",
     )
 }  # fmt: skip
 """The names of the things of an organization that a path may hold, by the parameter."""
@@ -149,6 +150,8 @@ FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {
     "phone_number_id": lambda tenant: [{"phone_number_id": tenant.number}],
     "waba_id": lambda tenant: [{"waba_id": tenant.waba}],
     "operator": lambda _: [{"operator": True}],
+    "email": lambda tenant: [{"email": f"{tenant.word}@example.com"}],
+    "endpoint_id": lambda tenant: [{"endpoint_id": name} for name in tenant.ids["endpoint_id"]],
 }  # fmt: skip
 """What a body names something of an organization's with, by field; `...` leaves a field of the valid body out."""
 FREE = {"accounts", "template"}
@@ -170,6 +173,8 @@ PLAIN_FIELDS = {
     # messages, whose files are looked up as that of `image` is; pointers are those of the POST in the path
     "to", "type", "text", "video", "audio", "document", "sticker", "location", "contacts", "interactive",
     "scheduled_at", "skip_window_check", "skip_opt_out_check", "file", "pointers",
+    # members and portal links
+    "role", "password", "bodies", "unlock", "old_password", "new_password", "may", "origins",
     # sources
     "authentication", "header", "mode",
     # templates
@@ -193,6 +198,11 @@ BODIES: dict[str, Callable[[Tenant], Any]] = {
     "PATCH /v1/contacts/{contact_id}": lambda _: {"name": "Zoe"},
     "POST /v1/deliveries/replay": lambda tenant: {"ids": tenant.ids["delivery_id"][:1]},
     "POST /v1/media": lambda tenant: {"account": tenant.number},
+    "POST /v1/login-links": lambda tenant: {"email": f"{tenant.word}@example.com"},
+    "POST /v1/members": lambda tenant: {"email": f"new-{tenant.word}@example.com", "role": "viewer"},
+    "PATCH /v1/members/{member_id}": lambda _: {"name": "x"},
+    "POST /v1/members/me/password": lambda _: {"new_password": "an invented password"},
+    "POST /v1/portal-links": lambda _: {"name": "guests"},
     "POST /v1/messages": _text,
     "POST /v1/organizations": lambda _: {"name": "Mine too"},
     "POST /v1/sources": lambda _: {"name": "a source", "kind": "wakit"},
@@ -210,8 +220,8 @@ BODIES: dict[str, Callable[[Tenant], Any]] = {
     "POST /v1/webhook-endpoints/{endpoint_id}/recover": lambda _: RECOVERY,
 }
 """A valid body of each call that needs one."""
-REFUSED = {"POST /v1/organizations"}
-"""Calls that no key but an operator's may make."""
+REFUSED = {"POST /v1/organizations", "POST /v1/members/me/password"}
+"""Calls that no key but an operator's may make, or none."""
 
 
 # --- the calls, from the document -------------------------------------------------------------------------------------

@@ -249,6 +249,10 @@ STAYS = {
     **dict.fromkeys(
         ("organizations", "api_keys", "accounts", "endpoints", "agents", "templates", "sources"), "what was set up"
     ),
+    "members": "stay until they are deleted",
+    "console_sessions": "go when they have expired (`begin` of console_sessions.py), and with their member or link",
+    "login_links": "go when they were used or have expired, with the next one that is made",
+    "portal_links": "stay until they are revoked, or 30 days after they expired",
     "template_syncs": "one row a business account",
     "contacts": "stay until they are erased",
     "contact_aliases": "are erased with their contact",

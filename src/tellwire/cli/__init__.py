@@ -53,6 +53,12 @@ COMMANDS = {
         help="create, list and revoke API keys; re-encrypt secrets under a new master key",
         example="tellwire keys create --name crm --scope read",
     ),
+    "login-link": Command(
+        module="tellwire.cli.login_link",
+        function="login_link",
+        help="print a link that lets somebody into the console once",
+        example="tellwire login-link --email ana@example.com",
+    ),
     "accounts": Command(
         module="tellwire.cli.accounts",
         function="accounts",

@@ -9,16 +9,17 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
 import uvloop
 
 import tellwire_sdk
+from tellwire import settings
 from tellwire.app import App
-from tellwire.errors import TellwireError
+from tellwire.errors import BadSettings, TellwireError
 from tellwire.formats import FORMATS, SCHEMAS, event_names, row
 from tellwire.formats.openapi import webhooks
 from tellwire.http_client.descriptors import raise_descriptor_limit
@@ -141,7 +142,14 @@ def services_of(app: App, phone: Phone | None = None) -> Services:
         send_answers=app.send_answers,
         tracer=app.tracer,
         phone=phone,
+        setting_sources=_setting_sources(),
     )
+
+
+def _setting_sources() -> Mapping[str, str]:
+    with suppress(BadSettings):  # the settings file was changed meanwhile
+        return settings.read().sources
+    return {}
 
 
 class Site:

@@ -12,7 +12,15 @@ from msgspec import Struct
 from tellwire.errors import QuotaExceeded
 
 QuotaName = Literal[
-    "accounts", "agents", "api_keys", "event_streams", "scheduled_messages", "sources", "webhook_endpoints"
+    "accounts",
+    "agents",
+    "api_keys",
+    "event_streams",
+    "members",
+    "portal_links",
+    "scheduled_messages",
+    "sources",
+    "webhook_endpoints",
 ]
 NAMES: tuple[QuotaName, ...] = get_args(QuotaName)
 
@@ -21,6 +29,8 @@ _REMEDIES: dict[QuotaName, str] = {
     "agents": "delete one",
     "api_keys": "revoke one",
     "event_streams": "close one",
+    "members": "delete one",
+    "portal_links": "delete one",
     "scheduled_messages": "cancel some, or wait until some are sent",
     "sources": "delete one",
     "webhook_endpoints": "delete one",
@@ -34,6 +44,8 @@ class Quotas(Struct, frozen=True, kw_only=True):
     agents: int = 100
     api_keys: int = 100
     event_streams: int = 20
+    members: int = 200
+    portal_links: int = 1000
     scheduled_messages: int = 10_000
     sources: int = 20
     webhook_endpoints: int = 100

@@ -13,8 +13,10 @@ from tellwire.model.units import Micros
 Scope = Literal[
     "admin",
     "read",
+    "inbox",
     "messages:write",
     "webhooks:manage",
+    "webhooks:operate",
     "deliveries:replay",
     "accounts:manage",
     "contacts:manage",
@@ -25,8 +27,10 @@ Scope = Literal[
 SCOPES: dict[Scope, str] = {
     "admin": "everything in its organization, API keys included",
     "read": "every read",
+    "inbox": "read conversations, messages, contacts, media and templates",
     "messages:write": "open and close conversations, pause and resume agents in them",
     "webhooks:manage": "create, change, pause, resume and delete webhook endpoints, and read them",
+    "webhooks:operate": "pause, resume, test and recover webhook endpoints, and read them",
     "deliveries:replay": "replay deliveries and apply received items again, deal with failures, and read all three",
     "accounts:manage": "change and delete accounts, and read them",
     "contacts:manage": "change, export and erase contacts",

@@ -46,6 +46,22 @@ class QuotaFields(Struct, frozen=True, kw_only=True):
             parse=values.count,
         ),
     ] = 20
+    quota_members: Annotated[
+        int,
+        Setting(
+            help="How many members (people who use the console) an organization may have.",
+            takes="a whole number, more than 0",
+            parse=values.count,
+        ),
+    ] = 200
+    quota_portal_links: Annotated[
+        int,
+        Setting(
+            help="How many portal links an organization may have that have not expired.",
+            takes="a whole number, more than 0",
+            parse=values.count,
+        ),
+    ] = 1000
     quota_scheduled_messages: Annotated[
         int,
         Setting(
@@ -79,6 +95,8 @@ class QuotaFields(Struct, frozen=True, kw_only=True):
             agents=self.quota_agents,
             api_keys=self.quota_api_keys,
             event_streams=self.quota_event_streams,
+            members=self.quota_members,
+            portal_links=self.quota_portal_links,
             scheduled_messages=self.quota_scheduled_messages,
             sources=self.quota_sources,
             webhook_endpoints=self.quota_webhook_endpoints,

@@ -20,6 +20,8 @@ from tellwire.model.units import MINUTE, micros
 from tellwire.security import api_keys
 from tellwire.security.wrong_keys import WrongKeys, peer_of
 from tellwire.stores.queries import console_sessions, organizations
+from tellwire.web import named_calls
+from tellwire.web.named_calls import Limits
 from tellwire.web.services import Services
 
 log = structlog.get_logger("tellwire.web")
@@ -39,7 +41,8 @@ class Caller(Struct, frozen=True):
 
     `operator`: whether the caller runs the installation, by ADMIN_KEY or a key that was made for that. Only operators
     may act in another organization, create organizations, claim a number without proof and see what belongs to none.
-    No scope gives any of this. `session`: the SHA-256 (hex) of the console session by which the caller is known.
+    No scope gives any of this. `session`: the SHA-256 (hex) of the console session by which the caller is known, and
+    `member_id` the member whose it is. `limits`: what the caller is limited to beside its scopes, None for nothing.
     """
 
     organization_id: str
@@ -48,6 +51,13 @@ class Caller(Struct, frozen=True):
     key: ApiKey | None = None
     operator: bool = False
     session: str = ""
+    member_id: str = ""
+    limits: Limits | None = None
+
+    @property
+    def sees_bodies(self) -> bool:
+        """Return whether the caller is shown texts and payloads."""
+        return self.limits is None or "bodies" in self.limits.named
 
     def may(self, scopes: Iterable[str]) -> bool:
         """Return whether the caller has one of these scopes, or `admin`."""
@@ -154,6 +164,10 @@ class Auth:
             wanted: tuple[str, ...] = handler.opt["scopes"]
             if not caller.may(wanted):
                 raise NotAllowed(f"This key lacks the scope {' or '.join(wanted)}.", kind="insufficient-scope")
+        if caller.limits is not None:
+            await named_calls.check(
+                caller.limits, caller.organization_id, connection.scope, connection.query_params, self._store
+            )
         connection.scope["auth"] = caller
 
     async def caller(self, scope: Mapping[str, Any]) -> Caller | None:

@@ -29,6 +29,7 @@ from tellwire.stores.queries.endpoints import SqlEndpointRepository
 from tellwire.web.auth import Auth, Caller
 from tellwire.web.operations.figures import Meters
 from tellwire.web.parameters import our_id
+from tellwire.web.password_work import PasswordWork
 from tellwire.web.places import Places
 from tellwire.web.problems import problem_of
 from tellwire.web.responses import JSON
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 _READS = 4
 """Queries at a time, shared by organization: as many as a store has readers, and one of them is always left."""
+_LOGINS_PER_MINUTE, _LOGINS_OF_ALL_PER_MINUTE = 30, 120
+"""How many passwords a minute one peer, and all peers together, may try in the console."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -50,7 +53,8 @@ class AppState:
         self.auth = Auth(services)
         self.in_flight: set[tuple[str, str]] = set()
         self.places = Places()
-        self.logins = WrongKeys(most=20)
+        self.logins = WrongKeys(most=_LOGINS_PER_MINUTE, most_of_all=_LOGINS_OF_ALL_PER_MINUTE)
+        self.passwords = PasswordWork()
         self.reads = FairSlots(_READS)
         self.streams = Streams(services, self.reads)
         self.meters = Meters(services)
@@ -165,7 +169,7 @@ class RequestContext:
     async def check_key(self) -> None:
         """Raise `Unauthorized` if the key of this request is not valid any more: a body may take long to come."""
         if not await self.still_allowed():
-            raise Unauthorized("This API key was revoked or expired meanwhile.", kind="invalid-key")
+            raise Unauthorized("This API key or session ended meanwhile.", kind="invalid-key")
 
     def audit_change(self) -> AuditChange:
         """Return the audit record of a change that this caller makes now."""

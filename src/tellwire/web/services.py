@@ -124,7 +124,8 @@ class Services(Struct, frozen=True, kw_only=True):
     `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
     API. `watch` knows what does not work. `counters` holds the process's counts; `engine` is its dispatcher and
     `sending_worker` the loop that sends to Meta, None when it has none; `send_answers` has Meta's answers to messages
-    whose callers wait; `tracer` is there while tracing is on, `phone` under `dev`.
+    whose callers wait; `tracer` is there while tracing is on, `phone` under `dev`. `setting_sources` says
+    by field name where each setting came from.
     """
 
     store: Store
@@ -158,3 +159,4 @@ class Services(Struct, frozen=True, kw_only=True):
     send_answers: SendAnswers = SendAnswers()
     tracer: Tracer | None = None
     phone: Phone | None = None
+    setting_sources: Mapping[str, str] = {}

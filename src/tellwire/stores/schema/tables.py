@@ -39,17 +39,7 @@ from tellwire.stores.schema.deliveries import (
     sequences,
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
-from tellwire.stores.schema.maintenance import (
-    OPEN_JOB,
-    account_traffic,
-    endpoint_health,
-    endpoint_traffic,
-    failures,
-    jobs,
-    replay_edits,
-    traffic_counts,
-)
-from tellwire.stores.schema.members import console_sessions, login_links, members
+from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, console_sessions, endpoint_health, endpoint_traffic, failures, from, import, jobs, login_links, members, portal_links, replay_edits, tellwire.stores.schema.members, traffic_counts
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
     agent_runs,
@@ -99,6 +89,7 @@ __all__ = [
     "media",
     "members",
     "metadata",
+    "portal_links",
     "replay_edits",
     "sealed_keys",
     "sends",

@@ -16,7 +16,10 @@ from tellwire.web.api import (
     failures,
     inbound_posts,
     login_links,
+    members,
     organizations,
+    portal_links,
+    settings_in_force,
     sources,
     templates,
     traffic,
@@ -44,9 +47,12 @@ NOUNS: dict[str, ModuleType] = {
     "inbound": inbound_posts,
     "sources": sources,
     "audit": audit,
+    "members": members,
     "login-links": login_links,
     "why": why,
     "verdict": verdict,
     "traffic": traffic,
+    "settings": settings_in_force,
+    "portal-links": portal_links,
 }
 """By the first part of their paths under `/v1`; each module has `HANDLERS`."""

@@ -24,7 +24,7 @@ from tellwire.web.parameters import Cursor, Limit, Name, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import JSON, joined, page_response, raw_json_response
 
-_READ = {"scopes": ("read",)}
+_READ = {"scopes": ("read", "inbox")}
 _MANAGE = {"scopes": ("contacts:manage",)}
 _NOUN = "contacts"
 _ERASING_SECONDS = 5.0

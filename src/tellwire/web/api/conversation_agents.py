@@ -19,7 +19,7 @@ from tellwire.web.api.shapes import LINE, When, when
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import json_response
 
-_READ = {"scopes": ("read",)}
+_READ = {"scopes": ("read", "inbox")}
 _WRITE = {"scopes": ("messages:write",)}
 _PATH = "/conversations/{conversation_id:str}/agent"
 

@@ -34,7 +34,7 @@ from tellwire.web.parameters import (
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import joined, page_response, raw_json_response
 
-_READ = {"scopes": ("read",)}
+_READ = {"scopes": ("read", "inbox")}
 _WRITE = {"scopes": ("messages:write",)}
 _NOUN = "conversations"
 

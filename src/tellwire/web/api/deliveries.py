@@ -181,8 +181,9 @@ def _shown(entry: DeliveryEntry) -> bytes:
     )
 
 
-def _attempt(attempt: Attempt) -> AttemptRead:
+def _attempt(attempt: Attempt, *, bodies: bool) -> AttemptRead:
     text: str | None
+    raw: str | None
     try:
         text, raw = attempt.response_body.decode(), None
     except UnicodeDecodeError:
@@ -196,8 +197,8 @@ def _attempt(attempt: Attempt) -> AttemptRead:
         request_headers=list(attempt.request_headers),
         response_status=attempt.response_status or None,
         response_headers=list(attempt.response_headers),
-        response_body=text,
-        response_body_base64=raw,
+        response_body=text if bodies else None,
+        response_body_base64=raw if bodies else None,
         durations=attempt.durations,
         edited=[part for part in ("url", "body") if part in attempt.edited],
     )
@@ -350,7 +351,7 @@ async def _known(context: RequestContext, delivery_id: str) -> tuple[DeliveryEnt
     found = [entry]
     (entry,) = await context.read(lambda c: deliveries.named(c, context.organization_id, found))
     attempts = await context.read(lambda c: deliveries.attempts_of(c, name))
-    return entry, [_attempt(each) for each in attempts]
+    return entry, [_attempt(each, bodies=context.caller.sees_bodies) for each in attempts]
 
 
 HANDLERS = (

@@ -22,8 +22,8 @@ from tellwire.web.parameters import Cursor, Limit, instant_of, our_id, page_requ
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import json_response, page_response, raw_json_response
 
-_READ = {"scopes": ("read", "webhooks:manage")}
-_MANAGE = {"scopes": ("webhooks:manage",)}
+_READ = {"scopes": ("read", "webhooks:manage", "webhooks:operate")}
+_OPERATE = {"scopes": ("webhooks:manage", "webhooks:operate")}
 _NOUN = "recoveries"
 _JOB = "/webhook-endpoints/{endpoint_id:str}/recover/{job_id:str}"
 
@@ -110,7 +110,7 @@ async def known_endpoint(context: RequestContext, endpoint_id: str) -> Endpoint:
     return endpoint
 
 
-@post("/webhook-endpoints/{endpoint_id:str}/test", summary="Send a test event", opt=_MANAGE, status_code=200)
+@post("/webhook-endpoints/{endpoint_id:str}/test", summary="Send a test event", opt=_OPERATE, status_code=200)
 async def send_test_event(
     endpoint_id: FromPath[str], context: ContextDependency, data: JSONBody[TestWanted | None] = None
 ) -> Response[TestRead]:
@@ -168,7 +168,7 @@ def _shown(job: Job) -> bytes:
     )
 
 
-@post("/webhook-endpoints/{endpoint_id:str}/recover", summary="Recover", opt=_MANAGE, status_code=202)
+@post("/webhook-endpoints/{endpoint_id:str}/recover", summary="Recover", opt=_OPERATE, status_code=202)
 async def recover_endpoint(
     endpoint_id: FromPath[str],
     request: Request[Any, Any, Any],
@@ -229,7 +229,7 @@ async def read_recovery(
     return raw_json_response(_shown(await context.read(lambda c: _known_job(c, context, endpoint, name))), RecoveryRead)
 
 
-@post(f"{_JOB}/cancel", summary="Cancel a recovery", opt=_MANAGE, status_code=200)
+@post(f"{_JOB}/cancel", summary="Cancel a recovery", opt=_OPERATE, status_code=200)
 async def cancel_recovery(
     endpoint_id: FromPath[str], job_id: FromPath[str], context: ContextDependency
 ) -> Response[RecoveryRead]:

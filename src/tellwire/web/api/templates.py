@@ -23,7 +23,7 @@ from tellwire.web.parameters import AccountName, Cursor, Limit, Name, page_reque
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import json_response, page_response, raw_json_response
 
-_READ = {"scopes": ("read", "templates:manage")}
+_READ = {"scopes": ("read", "inbox", "templates:manage")}
 _MANAGE = {"scopes": ("templates:manage",)}
 _NOUN = "templates"
 _ALL = PageRequest(200)

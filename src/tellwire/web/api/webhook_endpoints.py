@@ -29,8 +29,9 @@ from tellwire.web.parameters import Cursor, Limit, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import joined, page_response, raw_json_response
 
-_READ = {"scopes": ("read", "webhooks:manage")}
+_READ = {"scopes": ("read", "webhooks:manage", "webhooks:operate")}
 _MANAGE = {"scopes": ("webhooks:manage",)}
+_OPERATE = {"scopes": ("webhooks:manage", "webhooks:operate")}
 _NOUN = "webhook-endpoints"
 MASK = "********"
 
@@ -226,13 +227,13 @@ async def delete_endpoint(endpoint_id: FromPath[str], context: ContextDependency
     await _in_batches(context, endpoint_id, lifecycle.delete)
 
 
-@post("/webhook-endpoints/{endpoint_id:str}/pause", summary="Pause", opt=_MANAGE, status_code=200)
+@post("/webhook-endpoints/{endpoint_id:str}/pause", summary="Pause", opt=_OPERATE, status_code=200)
 async def pause_endpoint(endpoint_id: FromPath[str], context: ContextDependency) -> Response[EndpointRead]:
     """Stop delivering; what waits and what comes is kept `parked`."""
     return await _answer(context, await _in_batches(context, endpoint_id, lifecycle.pause))
 
 
-@post("/webhook-endpoints/{endpoint_id:str}/resume", summary="Resume", opt=_MANAGE, status_code=200)
+@post("/webhook-endpoints/{endpoint_id:str}/resume", summary="Resume", opt=_OPERATE, status_code=200)
 async def resume_endpoint(endpoint_id: FromPath[str], context: ContextDependency) -> Response[EndpointRead]:
     """Deliver again, what is parked first. Also brings back a disabled endpoint."""
     return await _answer(context, await _in_batches(context, endpoint_id, lifecycle.resume))

@@ -19,22 +19,23 @@ from litestar.response import Stream
 from tellwire.errors import NotFound
 from tellwire.web.console.api_calls import fetched
 from tellwire.web.console.login import VisitDependency
+from tellwire.web.console.sessions import WATCHING
 from tellwire.web.request import StateDependency
 
 EVERY_SECONDS = 2.0
 _PART = re.compile(rb'<div data-live="([a-z0-9_-]+)">(.*?)</div><!--/live-->', re.DOTALL)
 
 
-@get("/live", opt={"scopes": ("read",)}, include_in_schema=False)
+@get("/live", opt={"scopes": ()}, include_in_schema=False)
 async def live(
     request: Request[Any, Any, Any], visit: VisitDependency, app_state: StateDependency, of: FromQuery[str]
 ) -> Stream:
     """The parts of the page `of` (a path with its query) that change, as long as somebody looks at it."""
     path, _, query = of.partition("?")
-    if not path.startswith("/") or path.startswith(("/live", "/v1", "/static")):
+    if not path.startswith("/") or request.scope["state"].get(WATCHING):
         raise NotFound("There is no page at this path.")
     place = app_state.streams.take_place(visit.session.stored.organization_id)
-    state = {name: request.scope["state"][name] for name in ("app_state", "request_id")}
+    state = {name: request.scope["state"][name] for name in ("app_state", "request_id")} | {WATCHING: True}
     cookie = request.headers.get("cookie", "").encode("latin-1")
 
     async def frames() -> AsyncIterator[bytes]:

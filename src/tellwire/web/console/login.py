@@ -7,30 +7,27 @@ import secrets
 from typing import Any
 
 from litestar import Request, Response, get, post
-from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from msgspec.structs import replace
+from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from tellwire.errors import TooMany
-from tellwire.model.members import Access, Member
-from tellwire.model.units import MINUTE, Micros
-from tellwire.security import passwords, roles
+from tellwire.model.members import ConsoleSession, Member, email_of
+from tellwire.model.units import MICROS
+from tellwire.security import roles
+from tellwire.security.console_secrets import digest, has_form, secret_of
 from tellwire.security.wrong_keys import peer_of
 from tellwire.stores.queries import console_sessions, members
 from tellwire.verdict import rules
 from tellwire.web.console.pages import Visit
-from tellwire.web.console.sessions import COOKIE, LASTS, begun, check_origin, digest, secret_of
+from tellwire.web.console.sessions import LASTS, begun, check_origin, cookie_header, session_of
 from tellwire.web.console.words import words
 from tellwire.web.request import AppState, StateDependency
 
 VisitDependency = NamedDependency[Visit]
-_OPEN = {"scopes": ()}
-
-MOST_FAILED = 8
-"""So many wrong passwords in a row lock a member out."""
-LOCKED_FOR = 15 * MINUTE
+_OPEN: dict[str, Any] = {"scopes": ()}
+_LONGEST_TRIED = 512
 
 
 @get("/login", opt=_OPEN, include_in_schema=False)
@@ -42,41 +39,59 @@ async def login_page(visit: VisitDependency, app_state: StateDependency) -> Resp
 @post("/login", opt=_OPEN, include_in_schema=False, status_code=200)
 async def log_in(request: Request[Any, Any, Any], visit: VisitDependency, app_state: StateDependency) -> Response[Any]:
     """Take an address and a password. Every failure is answered alike, and takes as long."""
-    check_origin(request)
+    check_origin(request, app_state)
     form = await request.form()
-    email, password = str(form.get("email", "")).strip().lower()[:320], str(form.get("password", ""))[:1024]
-    wanted = str(form.get("next", ""))
+    typed, wanted = str(form.get("email", ""))[:254], str(form.get("next", ""))
+    password = str(form.get("password", ""))[:_LONGEST_TRIED]
+    count_login(request, app_state)
     services, now = app_state.services, app_state.services.clock.now()
-    peer = peer_of(request.client.host) if request.client else ""
+    member = await services.store.read(lambda c: members.of_email(c, email_of(typed)))
+    stored = member.password_hash if member is not None else ""
+    checked = app_state.passwords.is_right(password, stored)
+    if member is None:
+        right = await checked
+    else:  # counted while it is checked, so that a member's address takes no longer than one of nobody
+        known = member
+        counts, fits = await asyncio.gather(
+            services.store.write(lambda c: members.password_tried(c, known, now)), checked
+        )
+        right = counts and fits
+
+    def begin(connection: Connection) -> ConsoleSession | None:
+        current = members.password_was_right(connection, member) if member is not None else None
+        if current is None:
+            return None  # deleted, or given another password since it was read
+        members.entered(connection, current, now)
+        return _stored(connection, app_state, cookie, current)
+
+    cookie = new_cookie()
+    session = await services.store.write(begin) if right else None
+    if session is None:
+        return await _login_page(visit, app_state, problem=words("login.wrong"), email=typed, wanted=wanted, status=401)
+    return entering(visit, app_state, session, cookie, wanted)
+
+
+def count_login(request: Request[Any, Any, Any], app_state: AppState) -> None:
+    """Count a try to log in before anything is done for it.
+
+    Raises:
+        TooMany: too many came from this peer, or from all together.
+    """
+    now, peer = app_state.services.clock.now(), peer_of(request.client.host) if request.client else ""
     if app_state.logins.too_many(peer, now):
         raise TooMany(words("login.too_many"), retry_after=60, kind="too-many-logins")
-    member = await services.store.read(lambda c: members.of_email(c, email))
-    locked = member is not None and member.locked_until > now
-    stored = member.password_hash if member is not None and not locked else ""
-    right = await asyncio.to_thread(passwords.is_right, password, stored)
-    if member is None or not right:
-        app_state.logins.wrong(peer, now)
-        if member is not None and not locked:
-            failed = _failed(member, now)
-            await services.store.write(lambda c: members.login_tried(c, failed))
-        return await _login_page(visit, app_state, problem=words("login.wrong"), email=email, wanted=wanted, status=401)
-    entered = replace(member, failed_logins=0, locked_until=0, last_login_at=now)
-    access = roles.access_of(member)
-    return await _begin(
-        visit,
-        app_state,
-        member.organization_id,
-        access,
-        wanted,
-        work=lambda c: members.login_tried(c, entered),
-        member_id=member.id,
-    )
+    app_state.logins.wrong(peer, now)
 
 
 @get("/login/link/{secret:str}", opt=_OPEN, include_in_schema=False)
-async def link_page(secret: FromPath[str], visit: VisitDependency) -> Response[bytes]:
-    """Ask for one click, because programs that look at links before people do would use them up."""
-    return visit.page("login_link.html", secret=secret, wanted=_local(visit.query.get("next", "")))
+async def link_page(
+    secret: FromPath[str], request: Request[Any, Any, Any], visit: VisitDependency, app_state: StateDependency
+) -> Response[bytes]:
+    """Ask for one click, because programs that look at links before people do would use them up. A script makes it,
+    unless somebody is logged in: a link on another site replaces no session by itself."""
+    session, wanted = await session_of(request, app_state), local(visit.query.get("next", ""))
+    who = session.access.name if session else ""
+    return visit.page("login_link.html", secret=secret, wanted=wanted, who=who)
 
 
 @post("/login/link/{secret:str}", opt=_OPEN, include_in_schema=False, status_code=200)
@@ -84,24 +99,31 @@ async def enter_by_link(
     secret: FromPath[str], request: Request[Any, Any, Any], visit: VisitDependency, app_state: StateDependency
 ) -> Response[Any]:
     """Let somebody in by a link, once."""
-    check_origin(request)
+    check_origin(request, app_state)
     form = await request.form()
-    services, now = app_state.services, app_state.services.clock.now()
+    services, now, name = app_state.services, app_state.services.clock.now(), digest(secret)
+    cookie = new_cookie()
 
-    def taken(connection: Connection) -> tuple[str, str, Access] | None:
-        link = console_sessions.take_link(connection, digest(secret), now)
+    def taken(connection: Connection) -> ConsoleSession | None:
+        link = console_sessions.take_link(connection, name, now)
         if link is None:
             return None
         if not link.member_id:
-            return link.organization_id, "", roles.access_of_operator()
+            access, until = roles.access_of_operator(), now + LASTS
+            session = begun(link.organization_id, access, cookie, now, until)
+            console_sessions.begin(connection, session)
+            return session
         member = members.get(connection, link.organization_id, link.member_id)
-        return None if member is None else (link.organization_id, member.id, roles.access_of(member))
+        if member is None:
+            return None
+        members.entered(connection, member, now)
+        return _stored(connection, app_state, cookie, member)
 
-    found = await services.store.write(taken)
-    if found is None:
-        return visit.page("login_link.html", secret="", wanted="", status=410)
-    organization_id, member_id, access = found
-    return await _begin(visit, app_state, organization_id, access, str(form.get("next", "")), member_id=member_id)
+    waits = has_form(secret) and await services.store.read(lambda c: console_sessions.link_waits(c, name, now))
+    session = await services.store.write(taken) if waits else None
+    if session is None:
+        return visit.page("login_link.html", secret="", wanted="", who="", status=410)
+    return entering(visit, app_state, session, cookie, str(form.get("next", "")))
 
 
 @post("/logout", opt=_OPEN, include_in_schema=False, status_code=303)
@@ -109,8 +131,9 @@ async def log_out(visit: VisitDependency, app_state: StateDependency) -> Respons
     """End the session."""
     name = visit.session.stored.hash
     await app_state.services.store.write(lambda c: console_sessions.end(c, name))
+    app_state.streams.wake()
     answer = visit.back("/login")
-    answer.delete_cookie(COOKIE)
+    answer.headers["set-cookie"] = cookie_header(app_state, "", 0, visit.session.access)
     return answer
 
 
@@ -129,57 +152,37 @@ async def _login_page(
         status=status,
         problem=problem,
         email=email,
-        wanted=wanted or _local(visit.query.get("next", "")),
+        wanted=wanted or local(visit.query.get("next", "")),
         failing=bool(app_state.services.store.failing),
         trouble=bool(lines),
     )
 
 
-def _failed(member: Member, now: Micros) -> Member:
-    failures = member.failed_logins + 1
-    if failures < MOST_FAILED:
-        return replace(member, failed_logins=failures)
-    return replace(member, failed_logins=0, locked_until=now + LOCKED_FOR)
+def new_cookie() -> str:
+    """Return a new cookie's value. Every session begins with one, whatever cookie came with the request."""
+    return secret_of(secrets.token_bytes(32))
 
 
-async def _begin(
-    visit: Visit,
-    app_state: AppState,
-    organization_id: str,
-    access: Access,
-    wanted: str,
-    *,
-    work: Any = None,
-    member_id: str = "",
-) -> Response[Any]:
-    """Begin a session with a new cookie, whatever cookie came, and lead to the page that was wanted."""
-    services = app_state.services
-    cookie = secret_of(secrets.token_bytes(32))
-    session = begun(organization_id, access, cookie, services.clock.now(), member_id=member_id)
+def _stored(connection: Connection, app_state: AppState, cookie: str, member: Member) -> ConsoleSession:
+    """Begin a session of a member, as the member is in this transaction."""
+    now = app_state.services.clock.now()
+    access = roles.access_of(member)
+    session = begun(member.organization_id, access, cookie, now, now + LASTS, member_id=member.id)
+    console_sessions.begin(connection, session)
+    return session
 
-    def begin(connection: Connection) -> None:
-        if work is not None:
-            work(connection)
-        console_sessions.begin(connection, session)
 
-    await services.store.write(begin)
-    answer = visit.back(_local(wanted) or "/")
-    answer.set_cookie(
-        Cookie(
-            key=COOKIE,
-            value=cookie,
-            max_age=LASTS // 1_000_000,
-            httponly=True,
-            samesite="lax",
-            secure=services.settings.base_url.startswith("https:"),
-        )
-    )
+def entering(visit: Visit, app_state: AppState, session: ConsoleSession, cookie: str, wanted: str = "") -> Redirect:
+    """Lead to the page that was wanted, with the cookie of a session that was begun."""
+    answer = visit.back(local(wanted) or "/")
+    seconds = (session.expires_at - session.created_at) // MICROS
+    answer.headers["set-cookie"] = cookie_header(app_state, cookie, seconds, session.access)
     return answer
 
 
-def _local(path: str) -> str:
+def local(path: str) -> str:
     """Return a path of ours, "" for anything that would lead elsewhere."""
-    plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and "\\" not in path
+    plain = path.startswith("/") and not path.startswith("//") and path.isprintable() and "\\" not in path
     return path if plain else ""
 
 

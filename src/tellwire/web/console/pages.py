@@ -17,6 +17,7 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from tellwire import __version__
+from tellwire.web.auth import Caller
 from tellwire.web.console.api_calls import Api
 from tellwire.web.console.causes import grouped, sentence
 from tellwire.web.console.sessions import Session
@@ -24,20 +25,35 @@ from tellwire.web.console.words import has_words, words
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"
 
 PLACES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("/", "home", ("read",)),
-    ("/inbox", "inbox", ("read",)),
+    ("/inbox", "inbox", ("read", "inbox")),
     ("/deliveries", "deliveries", ("read", "deliveries:replay")),
     ("/failures", "failures", ("read", "deliveries:replay")),
-    ("/endpoints", "endpoints", ("read", "webhooks:manage")),
+    ("/endpoints", "endpoints", ("read", "webhooks:manage", "webhooks:operate")),
     ("/numbers", "numbers", ("read", "accounts:manage")),
     ("/agents", "agents", ("read", "agents:manage")),
-    ("/templates", "templates", ("read", "templates:manage")),
-    ("/settings", "settings", ("admin",)),
+    ("/templates", "templates", ("read", "inbox", "templates:manage")),
+    ("/settings", "settings", ("read", "inbox")),
 )
 """What the navigation shows: path, name of its text, and the scopes of which one is enough."""
+_UNNAMED = {"home", "deliveries", "endpoints", "numbers"}
+"""The places of somebody for whom calls are named (`web.named_calls`), beside the inbox where that is named."""
+
+
+def places_of(caller: Caller) -> list[tuple[str, str]]:
+    """Return the places of a caller: paths and names of texts."""
+    limits = caller.limits
+    if limits is not None and limits.endpoint_id:
+        one = limits.endpoint_id
+        return [(f"/endpoints/{one}", "endpoint"), (f"/deliveries?endpoint_id={one}", "deliveries")]
+    places = [(path, name) for path, name, scopes in PLACES if caller.may(scopes)]
+    if limits is None:
+        return places
+    named = _UNNAMED | ({"inbox", "templates"} if "inbox:read" in limits.named else set())
+    return [(path, name) for path, name in places if name in named | ({"settings"} if caller.member_id else set())]
 
 
 def policy(origins: Sequence[str] = ()) -> str:
@@ -132,18 +148,29 @@ class Visit:
         given.pop("done", None)
         return self.path + (f"?{urlencode(given)}" if given else "")
 
-    def page(self, template: str, /, *, status: int = 200, **values: Any) -> Response[bytes]:
-        """Return a page. Its template finds `visit` and what is given here; `?done=…` is said at its top."""
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """Return what the navigation shows this person: paths and names of texts."""
+        return [] if self._session is None else places_of(self._session.caller)
+
+    def page(
+        self, template: str, /, *, status: int = 200, frames: Sequence[str] = (), **values: Any
+    ) -> Response[bytes]:
+        """Return a page. Its template finds `visit` and what is given here; `?done=…` is said at its top.
+
+        `frames`: the sites that may show it in a frame, beside those that the session allows.
+        """
         places = [
-            (path, name, self.path == path or (path != "/" and self.path.startswith(path + "/")))
-            for path, name, scopes in PLACES
-            if self.may(*scopes)
+            (path, name, self.path == path.partition("?")[0] or (path != "/" and self.path.startswith(path + "/")))
+            for path, name in self.places
         ]
         done = self.query.get("done", "")
         notice = words(f"done.{done}") if has_words(f"done.{done}") else ""
         html = _templates().get_template(template).render(visit=self, places=places, notice=notice, **values)
-        origins = self._session.access.origins if self._session else ()
+        origins = self._session.access.origins if self._session else frames
         headers = {"content-security-policy": policy(origins), "cache-control": "no-store"}
+        if not origins:
+            headers["x-frame-options"] = "DENY"
         return Response(html.encode(), status_code=status, media_type=HTML, headers=headers)
 
     def back(self, path: str, done: str = "", **query: str) -> Redirect:

@@ -12,22 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
 from tellwire.errors import NotAllowed, NotFound
-from tellwire.web.console import (
-    agents,
-    deliveries,
-    endpoint,
-    endpoint_calls,
-    endpoints,
-    failures,
-    find,
-    home,
-    live,
-    login,
-    message_templates,
-    messages,
-    numbers,
-    phone,
-)
+from tellwire.web.console import agents, deliveries, endpoint, endpoint_calls, endpoints, failures, find, home, live, login, message_templates, messages, numbers, phone, portal, settings_keys, settings_me, settings_members, settings_told
 from tellwire.web.console.api_calls import Api, ApiProblem
 from tellwire.web.console.pages import STATIC, Visit
 from tellwire.web.console.sessions import LoginNeeded, Session, check_csrf, check_origin, session_of
@@ -36,24 +21,10 @@ from tellwire.web.error_answers import tell_defect
 from tellwire.web.problems import as_problem, problem_headers, problem_of
 from tellwire.web.request import AppState
 
-PAGES: tuple[ModuleType, ...] = (
-    home,
-    live,
-    phone,
-    find,
-    messages,
-    failures,
-    deliveries,
-    endpoints,
-    endpoint,
-    endpoint_calls,
-    numbers,
-    agents,
-    message_templates,
-)
+PAGES: tuple[ModuleType, ...] = (home, live, phone, find, messages, failures, deliveries, endpoints, endpoint, endpoint_calls, numbers, agents, message_templates, settings_members, settings_keys, settings_told, settings_me)
 """The modules of the pages behind the login; each has `HANDLERS`."""
 
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _SESSION = "console_session"
 
 
@@ -62,17 +33,23 @@ async def enter(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     app_state: AppState = connection.scope["state"]["app_state"]
     session = await session_of(connection, app_state)
     if session is None:
-        raise LoginNeeded(connection.scope["path"])
-    if connection.scope.get("method") == "POST":
-        check_origin(connection)
-        form = await cast("Request[Any, Any, Any]", connection).form()
-        check_csrf(session, str(form.get("csrf", "")))
-    wanted: tuple[str, ...] = handler.opt["scopes"]
-    if not session.caller.may(wanted):
-        raise NotAllowed(words("errors.not_yours"), kind="insufficient-scope")
+        raise LoginNeeded(_wanted(connection))
     connection.scope["auth"] = session.caller
     connection.scope["state"][_SESSION] = session
     app_state.places.take(connection.scope, session.caller.organization_id)  # type: ignore[arg-type]
+    if connection.scope.get("method") == "POST":
+        check_origin(connection, app_state)
+        form = await cast("Request[Any, Any, Any]", connection).form()
+        check_csrf(session, str(form.get("csrf", "")))
+    wanted: tuple[str, ...] = handler.opt.get("scopes", ())  # none for OPTIONS, which Litestar answers itself
+    if wanted and not session.caller.may(wanted):
+        raise NotAllowed(words("errors.not_yours"), kind="insufficient-scope")
+
+
+def _wanted(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Return where somebody wanted to go, with the filters of the page."""
+    query = connection.scope["query_string"].decode("ascii", "replace")
+    return connection.scope["path"] + (f"?{query}" if query else "")
 
 
 def visit_of(request: Request[Any, Any, Any]) -> Visit:
@@ -93,6 +70,10 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     if isinstance(error, LoginNeeded):
         path = error.path if request.method == "GET" and error.path != "/" else ""
         return Visit("", {}, None, None).back("/login", next=path)
+    if _is_not_theirs(error) and (request.method, request.scope["path"]) == ("GET", "/"):
+        visit = visit_of(request)
+        if visit.places:  # everybody's first page is one that they may see
+            return visit.back(visit.places[0][0])
     if isinstance(error, ApiProblem):
         problem = problem_of(
             error.status, error.kind, error.detail, *((e["pointer"], e["message"]) for e in error.errors)
@@ -106,6 +87,10 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     page = visit_of(request).page("error.html", status=problem.status, problem=problem)
     page.headers.update(headers)
     return page
+
+
+def _is_not_theirs(error: Exception) -> bool:
+    return isinstance(error, NotAllowed) and error.kind == "insufficient-scope"
 
 
 @get("/static/{name:str}", opt={"scopes": ()}, include_in_schema=False)
@@ -123,7 +108,7 @@ _DEPENDENCIES = {"visit": Provide(visit_of, sync_to_thread=False)}
 HANDLERS = (
     Router(
         "/",
-        route_handlers=[*login.HANDLERS, static_file],
+        route_handlers=[*login.HANDLERS, *portal.HANDLERS, static_file],
         exception_handlers={Exception: answer},
         dependencies=_DEPENDENCIES,
     ),

@@ -20,6 +20,7 @@ def create() -> None:
         sa.Column("failed_logins", sa.BigInteger(), nullable=False),
         sa.Column("locked_until", sa.BigInteger(), nullable=False),
         sa.Column("last_login_at", sa.BigInteger(), nullable=True),
+        sa.Column("bodies", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id"),
@@ -35,17 +36,36 @@ def create() -> None:
         sa.Column("access", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("hash"),
         sqlite_with_rowid=False,
     )
     op.create_index("console_sessions_by_expiry", "console_sessions", ["expires_at"])
     op.create_index("console_sessions_by_member", "console_sessions", ["organization_id", "member_id"])
+    op.create_index("console_sessions_by_portal_link", "console_sessions", ["organization_id", "portal_link_id"])
     op.create_table(
         "login_links",
-        sa.Column("hash", TEXT, nullable=False),
+        sa.Column("id", TEXT, nullable=False),
         sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("hash", TEXT, nullable=False),
         sa.Column("member_id", TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("hash"),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
+        sa.UniqueConstraint("hash"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("login_links_by_expiry", "login_links", ["expires_at"])
+    op.create_table(
+        "portal_links",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("named", TEXT, nullable=False),
+        sa.Column("endpoint_id", TEXT, nullable=False),
+        sa.Column("origins", TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "id"),
         sqlite_with_rowid=False,
     )

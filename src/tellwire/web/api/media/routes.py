@@ -25,7 +25,7 @@ from tellwire.web.parameters import AccountName, Cursor, Limit, Name, Since, cho
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import json_response, page_response, raw_json_response
 
-_READ = {"scopes": ("read",)}
+_READ = {"scopes": ("read", "inbox")}
 _WRITE = {"scopes": ("messages:write",)}
 _NOUN = "media"
 STATES = ("waiting", "stored", "failed", "expired")

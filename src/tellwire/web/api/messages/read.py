@@ -27,7 +27,7 @@ from tellwire.web.parameters import (
 from tellwire.web.request import ContextDependency
 from tellwire.web.responses import joined, page_response, raw_json_response
 
-_READ = {"scopes": ("read",)}
+_READ = {"scopes": ("read", "inbox")}
 NOUN = "messages"
 
 
