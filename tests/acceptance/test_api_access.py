@@ -248,6 +248,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
         running.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
         running.post("/v1/agents", {"name": "Ada", "kind": "human"})
         running.post("/v1/sources", {"name": "the other", "kind": "wakit"})
+        running.post("/v1/labels", {"name": "Urgent"})
         running.key()
         assert running.meta(envelope(incoming("wamid.A"))).status == 200
         assert running.upload(b"a picture", ("account", NUMBER)).status == 201

@@ -25,7 +25,7 @@ Scope = Literal[
 SCOPES: dict[Scope, str] = {
     "admin": "everything in its organization, API keys included",
     "read": "every read",
-    "messages:write": "open and close conversations, pause and resume agents in them",
+    "messages:write": "send messages; open, close, label, assign and note conversations; pause agents in them",
     "webhooks:manage": "create, change, pause, resume and delete webhook endpoints, and read them",
     "deliveries:replay": "replay deliveries and apply received items again, and read both",
     "accounts:manage": "change and delete accounts, and read them",

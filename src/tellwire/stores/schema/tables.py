@@ -38,6 +38,7 @@ from tellwire.stores.schema.deliveries import (
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
 from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, endpoint_health, jobs, replay_edits
+from tellwire.stores.schema.marks import conversation_labels, conversation_marks, labels, notes
 from tellwire.stores.schema.members import console_sessions, login_links, members
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
@@ -71,6 +72,8 @@ __all__ = [
     "agents",
     "attempts",
     "console_sessions",
+    "conversation_labels",
+    "conversation_marks",
     "deliveries",
     "dispatchers",
     "endpoint_health",
@@ -79,11 +82,13 @@ __all__ = [
     "events",
     "handovers",
     "jobs",
+    "labels",
     "leases",
     "login_links",
     "media",
     "members",
     "metadata",
+    "notes",
     "replay_edits",
     "sealed_keys",
     "sends",

@@ -14,6 +14,7 @@ from tellwire.web.api import (
     deliveries,
     events,
     inbound_posts,
+    labels,
     login_links,
     organizations,
     sources,
@@ -40,5 +41,6 @@ NOUNS: dict[str, ModuleType] = {
     "sources": sources,
     "audit": audit,
     "login-links": login_links,
+    "labels": labels,
 }
 """By the first part of their paths under `/v1`; each module has `HANDLERS`."""

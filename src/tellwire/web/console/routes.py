@@ -12,7 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
 from tellwire.errors import NotAllowed, NotFound
-from tellwire.web.console import home, live, login
+from tellwire.web.console import conversation, home, inbox, live, login
 from tellwire.web.console.api_calls import Api, ApiProblem
 from tellwire.web.console.pages import STATIC, Visit
 from tellwire.web.console.sessions import LoginNeeded, Session, check_csrf, check_origin, session_of
@@ -21,7 +21,7 @@ from tellwire.web.error_answers import tell_defect
 from tellwire.web.problems import as_problem, problem_headers, problem_of
 from tellwire.web.request import AppState
 
-PAGES: tuple[ModuleType, ...] = (home, live)
+PAGES: tuple[ModuleType, ...] = (home, live, inbox, conversation)
 """The modules of the pages behind the login; each has `HANDLERS`."""
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
