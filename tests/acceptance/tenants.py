@@ -71,6 +71,11 @@ def found(app: Served, word: str, number: str) -> Tenant:
     app.post("/v1/messages", draft, key=key, status=202)
     wanted = {"since": "2026-05-01T00:00:00Z", "include": "failed"}
     app.post(f"/v1/webhook-endpoints/{endpoint}/recover", wanted, key=key, status=202)
+    label = app.post("/v1/labels", {"name": f"{word} label"}, key=key)["id"]
+    talk = f"/v1/conversations/{app.get('/v1/conversations', key=key)['data'][0]['id']}"
+    app.post(f"{talk}/labels/{label}", key=key, status=200)
+    app.post(f"{talk}/assign", {"agent_id": agent}, key=key, status=200)
+    app.post(f"{talk}/notes", {"text": f"{word} note"}, key=key)
     app.write(lambda c: _more(c, app.world.store.new_id, organization, word, agent))
     return Tenant(organization, word, number, waba, token, key, _names(app, number, endpoint, there))
 
@@ -187,6 +192,8 @@ def _names(app: Served, number: str, endpoint: str, there: dict[str, str]) -> di
         "inbound_id": ids("inbound"),
         "job_id": ids(f"webhook-endpoints/{endpoint}/recover"),
         "login_link_id": ids("login-links"),
+        "label_id": ids("labels"),
+        "note_id": ids(f"conversations/{conversations[0]}/notes"),
         "media_id": ids("media"),
         "member_id": ids("members"),
         "message_id": [*messages, *map(chat_ids.shown, messages), *(each for each in wamids if "of-both" not in each)],

@@ -251,6 +251,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
         running.post("/v1/webhook-endpoints", {"url": HOOK, "format": "row"})
         running.post("/v1/agents", {"name": "Ada", "kind": "human"})
         running.post("/v1/sources", {"name": "the other", "kind": "wakit"})
+        running.post("/v1/labels", {"name": "Urgent"})
         running.key()
         running.post("/v1/members", {"email": "ana@example.com", "role": "owner"})
         running.post("/v1/members", {"email": "bob@example.com", "role": "owner"})

@@ -58,6 +58,35 @@ def portal_link(app: Served) -> str:
 
 
 MEMBER = {"email": "ana@example.com", "role": "viewer"}
+
+
+def label(app: Served) -> str:
+    return f"/v1/labels/{app.post('/v1/labels', {'name': 'Urgent'})['id']}"
+
+
+def conversation(app: Served) -> str:
+    assert app.meta(envelope(incoming("wamid.1"))).status == 200
+    return f"/v1/conversations/{app.get('/v1/conversations')['data'][0]['id']}"
+
+
+def labelled(app: Served) -> str:
+    path = f"{conversation(app)}/labels/{label(app).rpartition('/')[2]}"
+    app.post(path, status=200)
+    return path
+
+
+def noted(app: Served) -> str:
+    path = f"{conversation(app)}/notes"
+    return f"{path}/{app.post(path, NOTE)['id']}"
+
+
+def assigned(app: Served) -> str:
+    path = f"{conversation(app)}/assign"
+    app.post(path, {"agent_id": agent(app).rpartition("/")[2]}, status=200)
+    return path
+
+
+NOTE = {"text": "Call back."}
 SOURCE = {"name": "the other", "kind": "wakit"}
 AGENT = {"name": "Ada", "kind": "ai", "model": "scripted"}
 RECOVERY = {"since": "2026-05-01T00:00:00Z", "include": "failed"}
@@ -166,6 +195,26 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
     ("PATCH", "/v1/contacts/{contact_id:str}"): (contact, {"name": "x"}, "contact.changed"),
     ("DELETE", "/v1/contacts/{contact_id:str}"): (contact, None, "contact.erased"),
     ("DELETE", "/v1/media/{media_id:str}"): (file, None, "media.deleted"),
+    ("POST", "/v1/labels"): (lambda _: "/v1/labels", {"name": "Urgent"}, "label.created"),
+    ("PATCH", "/v1/labels/{label_id:str}"): (label, {"name": "x"}, "label.changed"),
+    ("DELETE", "/v1/labels/{label_id:str}"): (label, None, "label.deleted"),
+    ("POST", "/v1/conversations/{conversation_id:str}/labels/{label_id:str}"): (
+        lambda app: f"{conversation(app)}/labels/{label(app).rpartition('/')[2]}",
+        None,
+        "conversation.labelled",
+    ),
+    ("DELETE", "/v1/conversations/{conversation_id:str}/labels/{label_id:str}"): (
+        labelled,
+        None,
+        "conversation.unlabelled",
+    ),
+    ("POST", "/v1/conversations/{conversation_id:str}/notes"): (
+        lambda app: f"{conversation(app)}/notes",
+        NOTE,
+        "note.created",
+    ),
+    ("DELETE", "/v1/conversations/{conversation_id:str}/notes/{note_id:str}"): (noted, None, "note.deleted"),
+    ("POST", "/v1/conversations/{conversation_id:str}/assign"): (assigned, {}, "conversation.assigned"),
     ("POST", "/v1/templates"): (account_with_token, {"account": "1", **TEMPLATE}, "template.created"),
     ("DELETE", "/v1/templates/{template_id:str}"): (template, None, "template.deleted"),
 }
@@ -220,6 +269,7 @@ NOT_NOTED = {
     ("POST", "/v1/messages/{message_id:str}/mark-failed"),
     ("POST", "/v1/messages/{message_id:str}/resend"),
     ("POST", "/v1/messages/{message_id:str}/read"),
+    ("POST", "/v1/conversations/{conversation_id:str}/read"),
     ("POST", "/v1/conversations/{conversation_id:str}/close"),
     ("POST", "/v1/conversations/{conversation_id:str}/reopen"),
     ("POST", "/v1/conversations/{conversation_id:str}/agent/pause"),

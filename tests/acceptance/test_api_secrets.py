@@ -58,6 +58,7 @@ RENDERED = {
     "member_id": "members",
     "login_link_id": "login-links",
     "portal_link_id": "portal-links",
+    "label_id": "labels",
 }
 
 
@@ -91,6 +92,7 @@ def filled(app: Served) -> list[str]:
     }
     answers = [app.call("POST", "/v1/accounts", account, key=key)]
     assert app.call("POST", "/v1/api-keys", {"name": "x"}, key=key).status == 201
+    assert app.call("POST", "/v1/labels", {"name": "Urgent"}, key=key).status == 201
     assert app.call("POST", "/v1/templates", {"account": "77", **TEMPLATE}, key=key).status == 201
     quoting = {"error": {"code": 190, "message": f"Malformed access token {PLANTED['access-token']}"}}
     app.outside.refused = Answer(status=401, body=json.dumps(quoting).encode())
@@ -155,6 +157,8 @@ def test_nothing_planted_is_read_anywhere(app: Served) -> None:
     job = app.call("POST", f"/v1/webhook-endpoints/{ids['endpoint_id']}/recover", since, key=key)
     assert job.status == 202, job.body
     ids["job_id"] = job.json["id"]
+    note = app.call("POST", f"/v1/conversations/{ids['conversation_id']}/notes", {"text": "Call back."}, key=key)
+    ids["note_id"] = note.json["id"]
     unknown = {name for _, path, _ in ROUTES for name in re.findall(r"\{(\w+):str\}", path)} - ids.keys()
     assert not unknown, (
         f"nobody has said which noun has the ids {sorted(unknown)} of paths: add a row each to RENDERED of "

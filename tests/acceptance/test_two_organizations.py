@@ -87,7 +87,7 @@ PATHS: dict[str, Names] = {
     for name in (
         "account_id", "agent_id", "key_id", "contact_id", "conversation_id", "delivery_id", "endpoint_id", "event_id",
         "failure_id", "inbound_id", "job_id", "login_link_id", "media_id", "member_id", "message_id", "organization_id",
-        "portal_link_id", "source_id", "template_id",
+        "portal_link_id", "source_id", "template_id", "label_id", "note_id",
     )
 }  # fmt: skip
 """The names of the things of an organization that a path may hold, by the parameter."""
@@ -115,15 +115,14 @@ QUERIES: dict[str, Names] = {
     ],
     "a": of("source_id"),
     "b": of("source_id"),
+    "label": of("label_id"),
+    "assignee": of("agent_id"),
 }
 """The same for parameters of queries."""
 PLAIN_QUERIES = {
     "limit", "cursor", "status", "state", "since", "until", "entity", "action", "direction", "send_state", "language",
-    "outcome", "signature", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds",
-    "attempt",
-    "span",
-    "category",
-    "quality",
+    "outcome", "signature", "order", "unread", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds",
+    "attempt", "span", "category", "quality",
 }  # fmt: skip
 
 FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {
@@ -145,6 +144,7 @@ FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {
         {"type": "template", "text": ..., "template": {"name": name, "language": {"code": "en_US"}}}
         for name in tenant.ids["template_id"]
     ],
+    "message_id": lambda tenant: [{"message_id": name} for name in tenant.ids["message_id"]],
     "ids": lambda tenant: [{"ids": tenant.ids["delivery_id"][:1]}],
     "organization_id": lambda tenant: [{"organization_id": tenant.id}],
     "phone_number_id": lambda tenant: [{"phone_number_id": tenant.number}],
@@ -177,6 +177,8 @@ PLAIN_FIELDS = {
     "role", "password", "bodies", "unlock", "old_password", "new_password", "may", "origins",
     # sources
     "authentication", "header", "mode",
+    # labels, notes, assignment: whose member it is, test_api_labels.py asks
+    "colour", "member_id",
     # templates
     "language", "category", "components", "parameter_format", "allow_category_change",
 }  # fmt: skip
@@ -204,6 +206,10 @@ BODIES: dict[str, Callable[[Tenant], Any]] = {
     "POST /v1/members/me/password": lambda _: {"new_password": "an invented password"},
     "POST /v1/portal-links": lambda _: {"name": "guests"},
     "POST /v1/messages": _text,
+    "POST /v1/labels": lambda _: {"name": "Urgent"},
+    "PATCH /v1/labels/{label_id}": lambda _: {"colour": "red"},
+    "POST /v1/conversations/{conversation_id}/notes": lambda _: {"text": "Call back."},
+    "POST /v1/conversations/{conversation_id}/assign": lambda _: {},
     "POST /v1/organizations": lambda _: {"name": "Mine too"},
     "POST /v1/sources": lambda _: {"name": "a source", "kind": "wakit"},
     "PATCH /v1/sources/{source_id}": lambda _: {"name": "x"},

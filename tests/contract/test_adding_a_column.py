@@ -247,7 +247,8 @@ def test_postgresql_is_told_the_type_of_every_column_that_is_inserted() -> None:
 
 STAYS = {
     **dict.fromkeys(
-        ("organizations", "api_keys", "accounts", "endpoints", "agents", "templates", "sources"), "what was set up"
+        ("organizations", "api_keys", "accounts", "endpoints", "agents", "templates", "sources", "labels"),
+        "what was set up",
     ),
     "members": "stay until they are deleted",
     "console_sessions": "go when they have expired (`begin` of console_sessions.py), and with their member or link",

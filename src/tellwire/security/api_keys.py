@@ -28,7 +28,7 @@ SCOPES: dict[Scope, str] = {
     "admin": "everything in its organization, API keys included",
     "read": "every read",
     "inbox": "read conversations, messages, contacts, media and templates",
-    "messages:write": "open and close conversations, pause and resume agents in them",
+    "messages:write": "send messages; open, close, label, assign and note conversations; pause agents in them",
     "webhooks:manage": "create, change, pause, resume and delete webhook endpoints, and read them",
     "webhooks:operate": "pause, resume, test and recover webhook endpoints, and read them",
     "deliveries:replay": "replay deliveries and apply received items again, deal with failures, and read all three",

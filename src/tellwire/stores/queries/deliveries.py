@@ -210,6 +210,8 @@ def sent_together(connection: Connection, organization_id: str, together: str) -
     mine = unindexed(deliveries.c.organization_id) == organization_id
     query = select(*_COLUMNS).where(text(TOGETHER), deliveries.c.together == together, mine).order_by(deliveries.c.id)
     return [ledger_rows.delivery(row) for row in connection.execute(query)]
+
+
 def endpoint_of(connection: Connection, organization_id: str, delivery_id: str) -> str:
     """Return the id of the endpoint that a delivery goes to, "" when there is no such delivery."""
     mine = (deliveries.c.organization_id == organization_id) & (deliveries.c.id == delivery_id)

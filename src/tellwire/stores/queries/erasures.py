@@ -13,7 +13,7 @@ from tellwire.model.messaging import NEVER
 from tellwire.model.units import MICROS, Micros
 from tellwire.privacy import tombstones
 from tellwire.security.vault import Vault
-from tellwire.stores.queries import person_rows, registry_version, send_cleanup
+from tellwire.stores.queries import conversation_marks, person_rows, registry_version, send_cleanup
 from tellwire.stores.queries import tombstones as tombstone_queries
 from tellwire.stores.queries.audit import AuditChange, note
 from tellwire.stores.schema.tables import RUNNING, contact_aliases, contacts, conversations, erased, erasures
@@ -45,6 +45,7 @@ def begin(
         some = theirs[start : start + _BATCH]
         mine = conversations.c.organization_id == owner
         connection.execute(delete(conversations).where(mine, conversations.c.id.in_(some)))
+        conversation_marks.forget(connection, owner, some)
         send_cleanup.cancel_sends(connection, owner, some, change.at)
     send_cleanup.delete_windows(connection, owner, ids)
     identifier = change.new_id()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from msgspec.structs import asdict, replace
@@ -39,6 +40,14 @@ def get(connection: Connection, organization_id: str, member_id: str, *, operato
     query = select(members).where(members.c.organization_id == organization_id, members.c.id == member_id)
     row = connection.execute(_seen(query, operators=operators)).one_or_none()
     return None if row is None else Member(**columns(row))
+
+
+def get_many(connection: Connection, organization_id: str, member_ids: Collection[str]) -> list[Member]:
+    """Return the members of an organization with these ids, leaving out unknown ids."""
+    if not member_ids:
+        return []
+    query = select(members).where(members.c.organization_id == organization_id, members.c.id.in_(member_ids))
+    return [Member(**columns(row)) for row in connection.execute(query)]
 
 
 def of_email(connection: Connection, email: str) -> Member | None:

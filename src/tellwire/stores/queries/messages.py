@@ -54,7 +54,7 @@ def page(
         query = query.where(send_queries.in_state(organization_id, messages.c.id, chosen.send_state))
     query = since(query, messages.c.id, messages.c.created_at, chosen.since)
     found = newest(connection, query, messages.c.id, request, ledger_rows.message)
-    people = _contacts(connection, organization_id, {message.contact_id for message in found.items})
+    people = contacts_of(connection, organization_id, {message.contact_id for message in found.items})
     sends = send_queries.of_messages(connection, organization_id, found.items)
     return Page([MessageEntry(m, people.get(m.contact_id), sends.get(m.id)) for m in found.items], found.after)
 
@@ -66,7 +66,7 @@ def get(connection: Connection, organization_id: str, message_id: str) -> Messag
     if row is None:
         return None
     message = ledger_rows.message(row)
-    people = _contacts(connection, organization_id, {message.contact_id})
+    people = contacts_of(connection, organization_id, {message.contact_id})
     send = send_queries.of_messages(connection, organization_id, [message]).get(message_id)
     if send is not None and (row := connection.execute(query).one_or_none()) is not None:
         message = ledger_rows.message(row)  # as new as its send: both may have changed since the first look
@@ -138,7 +138,7 @@ def aliases_of(connection: Connection, contact_id: str) -> list[tuple[str, Secon
     return [(row.value, row.until) for row in connection.execute(query)]
 
 
-def _contacts(connection: Connection, organization_id: str, wanted: Iterable[str]) -> Mapping[str, Contact]:
+def contacts_of(connection: Connection, organization_id: str, wanted: Iterable[str]) -> Mapping[str, Contact]:
     """Return contacts by the ids asked for; for a merged contact the one that it was merged into."""
     found = {c.id: c for c in _load(connection, organization_id, wanted)}
     survivors = {c.id: c for c in _load(connection, organization_id, {c.merged_into for c in found.values()})}

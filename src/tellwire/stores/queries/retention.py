@@ -22,6 +22,8 @@ from tellwire.stores.schema.tables import (
     TOLD,
     agent_runs,
     attempts,
+    conversation_labels,
+    conversation_marks,
     conversations,
     deliveries,
     events,
@@ -31,6 +33,7 @@ from tellwire.stores.schema.tables import (
     inbound,
     message_statuses,
     messages,
+    notes,
     organizations,
     replay_edits,
     source_items,
@@ -226,6 +229,15 @@ def _remove_messages(
     return {"message_statuses": statuses, "sends": sent, "messages": removed}
 
 
+_NOTED = (
+    (notes, (notes.c.organization_id, notes.c.id)),
+    (
+        conversation_labels,
+        tuple(conversation_labels.c[name] for name in ("organization_id", "label_id", "conversation_id")),
+    ),
+    (conversation_marks, (conversation_marks.c.organization_id, conversation_marks.c.conversation_id)),
+)
+"""What people noted about conversations, which goes before them."""
 _EMPTY = and_(conversations.c.status == "closed", ~exists().where(messages.c.conversation_id == conversations.c.id))
 
 
@@ -245,9 +257,15 @@ def _remove_conversations(
     paused, left = _children(
         c, (handovers.c.conversation_id,), and_(mine, handovers.c.conversation_id.in_(theirs)), limit
     )
-    some = select(conversations.c.id).where(empty).order_by(conversations.c.id).limit(max(limit - paused, 0))
-    removed = 0 if left else _delete(c, conversations, empty, conversations.c.id.in_(some))
-    return {"handovers": paused, "conversations": removed}
+    counts = {"handovers": paused}
+    for table, key in _NOTED:
+        if not left:
+            owned = and_(table.c.organization_id == organization_id, table.c.conversation_id.in_(theirs))
+            counts[table.name], left = _children(c, key, owned, max(limit - sum(counts.values()), 0))
+    some = select(conversations.c.id).where(empty).order_by(conversations.c.id)
+    few = some.limit(max(limit - sum(counts.values()), 0))
+    removed = 0 if left else _delete(c, conversations, empty, conversations.c.id.in_(few))
+    return counts | {"conversations": removed}
 
 
 # --- what only says that something was told already -------------------------------------------------------------------
@@ -342,6 +360,9 @@ TABLES = (
     "sends",
     "messages",
     "handovers",
+    "notes",
+    "conversation_labels",
+    "conversation_marks",
     "conversations",
     "agent_runs",
     "source_items",

@@ -39,7 +39,18 @@ from tellwire.stores.schema.deliveries import (
     sequences,
 )
 from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_keys
-from tellwire.stores.schema.maintenance import OPEN_JOB, account_traffic, console_sessions, endpoint_health, endpoint_traffic, failures, from, import, jobs, login_links, members, portal_links, replay_edits, tellwire.stores.schema.members, traffic_counts
+from tellwire.stores.schema.maintenance import (
+    OPEN_JOB,
+    account_traffic,
+    endpoint_health,
+    endpoint_traffic,
+    failures,
+    jobs,
+    replay_edits,
+    traffic_counts,
+)
+from tellwire.stores.schema.marks import conversation_labels, conversation_marks, labels, notes
+from tellwire.stores.schema.members import console_sessions, login_links, members, portal_links
 from tellwire.stores.schema.metadata import Text, metadata
 from tellwire.stores.schema.sending import (
     agent_runs,
@@ -74,6 +85,8 @@ __all__ = [
     "agents",
     "attempts",
     "console_sessions",
+    "conversation_labels",
+    "conversation_marks",
     "deliveries",
     "dispatchers",
     "endpoint_health",
@@ -84,11 +97,13 @@ __all__ = [
     "failures",
     "handovers",
     "jobs",
+    "labels",
     "leases",
     "login_links",
     "media",
     "members",
     "metadata",
+    "notes",
     "portal_links",
     "replay_edits",
     "sealed_keys",

@@ -15,6 +15,7 @@ from tellwire.web.api import (
     events,
     failures,
     inbound_posts,
+    labels,
     login_links,
     members,
     organizations,
@@ -54,5 +55,6 @@ NOUNS: dict[str, ModuleType] = {
     "traffic": traffic,
     "settings": settings_in_force,
     "portal-links": portal_links,
+    "labels": labels,
 }
 """By the first part of their paths under `/v1`; each module has `HANDLERS`."""

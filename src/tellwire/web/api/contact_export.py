@@ -14,10 +14,20 @@ from sqlalchemy import Connection
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.agents import AgentRun
 from tellwire.model.deliveries import Event
+from tellwire.model.marks import Note
 from tellwire.model.messaging import Contact, Conversation, Media, Message, Send
 from tellwire.model.row_json import conversation_row, instant, message_row
 from tellwire.model.units import MICROS
-from tellwire.stores.queries import exports, media, person_in_meta_events, person_in_payloads, person_rows
+from tellwire.stores.queries import (
+    conversation_marks,
+    exports,
+    labels,
+    media,
+    notes,
+    person_in_meta_events,
+    person_in_payloads,
+    person_rows,
+)
 from tellwire.stores.queries import sends as send_queries
 from tellwire.stores.queries.exports import ActiveHandover, DeliveryWithAttempts, Portion
 from tellwire.stores.queries.person_in_meta_events import SharedEvent
@@ -49,22 +59,21 @@ async def export(context: RequestContext, person: PersonRows) -> AsyncIterator[b
     left = [{"alias": alias, "until": instant(until * MICROS)} for alias, until in sorted(person.left.items())]
     yield b',"former_aliases":' + _encode(left)
     yield b',"conversations":[' + b",".join(map(conversation_row, conversations)) + b"]"
-    async for portion in _list("messages", _messages(context, person, conversations)):
-        yield portion
-    async for portion in _list("media", _media(context, person, conversations)):
-        yield portion
-    async for portion in _list("handovers", _handovers(context, conversations)):
-        yield portion
-    async for portion in _list("agent_runs", _runs(context, conversations)):
-        yield portion
-    async for portion in _list("events", _events(context, person, conversations)):
-        yield portion
-    async for portion in _list("shared_events", _shared_events(context, person)):
-        yield portion
-    async for portion in _list("deliveries", _deliveries(context, person, conversations)):
-        yield portion
-    async for portion in _list("received", _received(context, person)):
-        yield portion
+    lists = {
+        "messages": _messages(context, person, conversations),
+        "media": _media(context, person, conversations),
+        "handovers": _handovers(context, conversations),
+        "notes": _notes(context, conversations),
+        "marks": _marks(context, conversations),
+        "agent_runs": _runs(context, conversations),
+        "events": _events(context, person, conversations),
+        "shared_events": _shared_events(context, person),
+        "deliveries": _deliveries(context, person, conversations),
+        "received": _received(context, person),
+    }
+    for name, portions in lists.items():
+        async for portion in _list(name, portions):
+            yield portion
     yield b"}"
 
 
@@ -119,13 +128,47 @@ def _files(organization_id: str, messages: Sequence[Message]) -> Callable[[Conne
 
 
 async def _handovers(context: RequestContext, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
-    for start in range(0, len(conversations), _AT_ONCE):
-        some = [each.id for each in conversations[start : start + _AT_ONCE]]
+    for some in _portions(conversations):
         yield map(_handed_over, await context.read(_handed(context.organization_id, some)))
 
 
 def _handed(organization_id: str, conversation_ids: Sequence[str]) -> Callable[[Connection], list[ActiveHandover]]:
     return lambda connection: exports.handovers_of(connection, organization_id, conversation_ids)
+
+
+async def _notes(context: RequestContext, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
+    for some in _portions(conversations):
+        yield map(_note, await context.read(partial(_notes_of, context.organization_id, some)))
+
+
+def _notes_of(organization_id: str, conversation_ids: Sequence[str], connection: Connection) -> Sequence[Note]:
+    return notes.of_conversations(connection, organization_id, conversation_ids)
+
+
+async def _marks(context: RequestContext, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
+    for some in _portions(conversations):
+        yield await context.read(partial(_marks_of, context.organization_id, some))
+
+
+def _marks_of(organization_id: str, conversation_ids: Sequence[str], connection: Connection) -> list[bytes]:
+    """Return the labels of conversations by name, and whom each is assigned to."""
+    found = conversation_marks.of_conversations(connection, organization_id, conversation_ids)
+    known = labels.get_many(connection, organization_id, {each for marks in found.values() for each in marks.labels})
+    return [
+        _encode(
+            {
+                "conversation_id": each,
+                "labels": sorted(known[label].name for label in found[each].labels if label in known),
+                "assignee": found[each].assignee or None,
+            }
+        )
+        for each in sorted(found)
+    ]
+
+
+def _portions(conversations: Sequence[Conversation]) -> Iterable[list[str]]:
+    for start in range(0, len(conversations), _AT_ONCE):
+        yield [each.id for each in conversations[start : start + _AT_ONCE]]
 
 
 async def _runs(context: RequestContext, conversations: Sequence[Conversation]) -> AsyncIterator[Iterable[bytes]]:
@@ -241,6 +284,17 @@ def _sent(send: Send) -> dict[str, Any]:
         "cause": send.cause,
         "resent_as": send.resent_as or None,
     }
+
+
+def _note(note: Note) -> bytes:
+    return _encode(
+        {
+            "conversation_id": note.conversation_id,
+            "text": note.text,
+            "written_by": note.written_by,
+            "created_at": instant(note.created_at),
+        }
+    )
 
 
 def _handed_over(found: ActiveHandover) -> bytes:

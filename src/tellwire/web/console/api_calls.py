@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import msgspec
 from litestar.types import ASGIApp
@@ -68,14 +69,39 @@ class Api:
         Raises:
             ApiProblem: it is refused.
         """
-        return await self._call(method, path, {}, body, once)
+        return await self._call(method, path, {}, body, once=once)
+
+    async def upload(
+        self, path: str, file: bytes, fields: Mapping[str, str], filename: str, mime_type: str, *, once: str = ""
+    ) -> Any:
+        """Return what is answered to a form with a file (`file`) and other fields.
+
+        Raises:
+            ApiProblem: it is refused.
+        """
+        boundary = secrets.token_hex(16)
+        name, kind = (quote(each, safe=" /.-_()+") for each in (filename, mime_type))
+        heads = [f'name="{each}"\r\n\r\n{value}\r\n' for each, value in fields.items()]
+        heads.append(f'name="file"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n')
+        parts = b"".join(f"--{boundary}\r\nContent-Disposition: form-data; {each}".encode() for each in heads)
+        body = parts + file + f"\r\n--{boundary}--\r\n".encode()
+        head = (b"content-type", f"multipart/form-data; boundary={boundary}".encode())
+        return await self._call("POST", path, {}, body, once=once, kind=head)
 
     async def _call(
-        self, method: str, path: str, query: Mapping[str, object], body: object = None, once: str = ""
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object],
+        body: object = None,
+        *,
+        once: str = "",
+        kind: tuple[bytes, bytes] = _JSON,
     ) -> Any:
-        sent = b"" if body is None else msgspec.json.encode(body)
+        """`body`: sent as it is if it is bytes, else as JSON."""
+        sent = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         headers = [(b"accept", b"application/json"), (b"content-length", str(len(sent)).encode())]
-        headers += [_JSON] if body is not None else []
+        headers += [kind] if body is not None else []
         headers += [(b"idempotency-key", once.encode())] if once else []
         given = {name: str(value) for name, value in query.items() if value not in ("", None)}
         state = {**self._state, KNOWN_CALLER: self._caller}

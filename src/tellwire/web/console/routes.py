@@ -12,7 +12,29 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
 from tellwire.errors import NotAllowed, NotFound
-from tellwire.web.console import agents, deliveries, endpoint, endpoint_calls, endpoints, failures, find, home, live, login, message_templates, messages, numbers, phone, portal, settings_keys, settings_me, settings_members, settings_told
+from tellwire.web.console import (
+    agents,
+    conversation,
+    deliveries,
+    endpoint,
+    endpoint_calls,
+    endpoints,
+    failures,
+    find,
+    home,
+    inbox,
+    live,
+    login,
+    message_templates,
+    messages,
+    numbers,
+    phone,
+    portal,
+    settings_keys,
+    settings_me,
+    settings_members,
+    settings_told,
+)
 from tellwire.web.console.api_calls import Api, ApiProblem
 from tellwire.web.console.pages import STATIC, Visit
 from tellwire.web.console.sessions import LoginNeeded, Session, check_csrf, check_origin, session_of
@@ -21,7 +43,27 @@ from tellwire.web.error_answers import tell_defect
 from tellwire.web.problems import as_problem, problem_headers, problem_of
 from tellwire.web.request import AppState
 
-PAGES: tuple[ModuleType, ...] = (home, live, phone, find, messages, failures, deliveries, endpoints, endpoint, endpoint_calls, numbers, agents, message_templates, settings_members, settings_keys, settings_told, settings_me)
+PAGES: tuple[ModuleType, ...] = (
+    home,
+    live,
+    phone,
+    find,
+    messages,
+    failures,
+    deliveries,
+    endpoints,
+    endpoint,
+    endpoint_calls,
+    numbers,
+    agents,
+    message_templates,
+    settings_members,
+    settings_keys,
+    settings_told,
+    settings_me,
+    inbox,
+    conversation,
+)
 """The modules of the pages behind the login; each has `HANDLERS`."""
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

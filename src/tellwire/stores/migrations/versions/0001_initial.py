@@ -9,6 +9,7 @@ from tellwire.stores.migrations.initial import (
     conversations,
     deliveries,
     erasures,
+    marks,
     members,
     sending,
     sources,
@@ -21,7 +22,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for tables in (accounts, conversations, deliveries, sending, agents, erasures, sources, members):
+    for tables in (accounts, conversations, deliveries, sending, agents, erasures, sources, members, marks):
         tables.create()
     organizations = sa.table("organizations", sa.column("id"), sa.column("name"), sa.column("created_at"))
     op.bulk_insert(organizations, [{"id": "00000000-0000-7000-8000-000000000001", "name": "Default", "created_at": 0}])

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tellwire.web.console.charts import HEIGHT, WIDTH, bars
+from tellwire.web.console.bar_chart import HEIGHT, WIDTH, bars
 
 COUNTS = st.lists(st.integers(0, 10**9), min_size=1, max_size=60)
 BAR = re.compile(r"M([\d.]+) ([\d.]+)h([\d.]+)v(-?[\d.]+)h-[\d.]+z")
