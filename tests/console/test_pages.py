@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
-from tests.console.furnished import PAGES, furnished
+from tests.acceptance.tenants import Tenant, found
+from tests.console.furnished import path_of, places
 from tests.served import Served, served
 
 AXE = Path(__file__).parents[1] / "clients/node/node_modules/axe-core/axe.min.js"
@@ -18,18 +20,24 @@ LARGEST = 100 * 1024
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """An app with something of everything."""
+    """An app that is shared by the tests of this module."""
     with served(tmp_path_factory.mktemp("pages")) as running:
-        furnished(running)
         yield running
 
 
 @pytest.fixture(scope="module")
-def tab(app: Served, chromium: Browser) -> Iterator[Page]:
-    """A tab of somebody who runs the installation."""
+def tenant(app: Served) -> Tenant:
+    """An organization that has one of everything."""
+    return found(app, "acme", "100200300400500")
+
+
+@pytest.fixture(scope="module")
+def tab(app: Served, tenant: Tenant, chromium: Browser) -> Iterator[Page]:
+    """A tab of who runs the installation, in the organization."""
+    link = app.post("/v1/login-links", {}, headers={"tellwire-organization": tenant.id})["url"]
     context = chromium.new_context(locale="en-GB", timezone_id="Etc/UTC")
     page = context.new_page()
-    page.goto(app.post("/v1/login-links", {})["url"].replace("127.0.0.1:8700", f"127.0.0.1:{app.port}"))
+    page.goto(f"http://127.0.0.1:{app.port}{urlsplit(link).path}")
     page.wait_for_url("**/")
     yield page
     context.close()
@@ -48,13 +56,13 @@ def opened(tab: Page, app: Served, path: str) -> int:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_serious(app: Served, tab: Page, path: str, theme: Any) -> None:
+@pytest.mark.parametrize("place", places())
+def test_axe_finds_nothing_serious(app: Served, tab: Page, tenant: Tenant, place: str, theme: Any) -> None:
     if not AXE.exists():
         words = "axe-core is not installed: npm ci --prefix tests/clients/node --ignore-scripts"
         pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
     tab.emulate_media(color_scheme=theme)
-    opened(tab, app, path)
+    opened(tab, app, path_of(place, tenant))
     tab.evaluate(AXE.read_text())
     found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
     grave = [
@@ -62,16 +70,16 @@ def test_axe_finds_nothing_serious(app: Served, tab: Page, path: str, theme: Any
         for each in found["violations"]
         if each["impact"] in ("serious", "critical")
     ]
-    assert grave == [], path
+    assert grave == [], place
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_fits_a_narrow_screen_and_is_small(app: Served, tab: Page, path: str) -> None:
+@pytest.mark.parametrize("place", places())
+def test_a_page_fits_a_narrow_screen_and_is_small(app: Served, tab: Page, tenant: Tenant, place: str) -> None:
     tab.set_viewport_size({"width": 360, "height": 740})
-    assert opened(tab, app, path) <= LARGEST
+    assert opened(tab, app, path_of(place, tenant)) <= LARGEST
     wide = tab.evaluate("document.documentElement.scrollWidth")
     tab.set_viewport_size({"width": 1280, "height": 800})
-    assert wide <= 360, f"{path} is {wide} px wide"
+    assert wide <= 360, f"{place} is {wide} px wide"
 
 
 def test_style_and_script_are_within_their_budgets() -> None:
