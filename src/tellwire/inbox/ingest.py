@@ -352,9 +352,9 @@ def _one(
         return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood) or room < 0:
         return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason if isinstance(item, NotUnderstood) else _TOO_MUCH)
-    if isinstance(item, Notice) and not place.phone_number_id:
-        return apply_notice(ledger, item, post, whose)
     if not place.phone_number_id:
+        if isinstance(item, Notice):
+            return apply_notice(ledger, item, post, whose)
         return ItemResult(Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
     if account is None or forbidden:
         if forbidden:
