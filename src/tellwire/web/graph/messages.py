@@ -78,7 +78,9 @@ async def post(call: Call, account: Account) -> Response[bytes]:
 
 async def _sent(call: Call, account: Account, once: IdempotentRequest) -> Response[bytes]:
     given = await _draft(call, account)
-    draft = msgspec.structs.replace(await well_formed(call.context, given), patience=PATIENCE)
+    draft = msgspec.structs.replace(
+        await well_formed(call.context, given), patience=PATIENCE, callback_data=call.text("biz_opaque_callback_data")
+    )
     await check_window(call.context, draft)
     await check_wanted(call.context, draft)
     await _check_turn(call, draft)
