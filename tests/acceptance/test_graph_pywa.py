@@ -89,7 +89,7 @@ def test_a_status_brings_back_the_callers_own_data(at: Site, client: pywa.WhatsA
 
 def trackers(bot: PywaBot, *wamids: str) -> dict[str, str]:
     """What pywa shows as the tracker of these messages, once it has a status of each."""
-    found = {each.id: each.tracker for each in bot.updates if isinstance(each, types.MessageStatus)}
+    found = {each.id: str(each.tracker) for each in bot.updates if isinstance(each, types.MessageStatus)}
     return found if set(wamids) <= found.keys() else {}
 
 
