@@ -92,6 +92,7 @@ def test_the_ways_in_which_clients_write_a_message_and_their_token(at: Site) -> 
         at.call("POST", path, {"messaging_product": "whatsapp", "to": CUSTOMER, "text": {"body": "no type"}}),
         at.call("POST", path, text(context={"message_id": "wamid.HBgNNTIxNTUwMDAwMDAwMRUCABEYEjFC"})),
         at.call("POST", path, text(biz_opaque_callback_data="order-1", context=None)),
+        at.call("POST", path, text(preview_url=False)),
     ]
     assert [status for status, _ in answers] == [200] * len(answers), answers
     user = answers[0][1]["contacts"][0]["user_id"]
