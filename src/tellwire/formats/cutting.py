@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Raw
 
@@ -12,7 +10,7 @@ from tellwire.meta.raw_json import verbatim
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def members_of(text: bytes | Raw) -> Mapping[str, Raw]:
+def members_of(text: bytes | Raw) -> dict[str, Raw]:
     """Return the members of an object, verbatim and in order; none of anything else.
 
     What no decoder takes as a whole, as half a surrogate pair, is cut all the same.

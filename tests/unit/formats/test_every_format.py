@@ -66,6 +66,7 @@ ODD = {
     "a number out of range": b'{"type":"odd","odd":1e999}',
     "many brackets": b'{"type":"odd","odd":%b1%b}' % (b"[" * 900, b"]" * 900),
     "no type": b'{"text":{"body":"odd"}}',
+    "a type that is a list": b'{"type":["text"],"text":{"body":"odd"}}',
     "a type that is no text": b'{"type":5,"text":{"body":"odd"}}',
 }
 """Content that customers can send and that no decoder takes, or not as it should be."""

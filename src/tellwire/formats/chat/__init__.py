@@ -100,7 +100,7 @@ def _message(snapshot: Snapshot, conversation_id: str) -> dict[str, Any]:
     content = members_of(members_of(snapshot.row)["content"])
     kind, _ = verbatim.read(bytes(content.get("type", b"null")))
     ours: dict[str, Any] = {"conversation_id": conversation_id, "timestamp": str(snapshot.sent_at)}
-    leading = {key: content[key] for key in ("type", kind) if key in content}
+    leading = {key: content[key] for key in ("type", kind) if isinstance(key, str) and key in content}
     return ours | {key: value for key, value in (leading | content).items() if key not in ours}
 
 
