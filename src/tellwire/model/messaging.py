@@ -95,7 +95,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """A row of `messages`.
 
     `media` is the column of that name, a JSON array, b"" for none; `payments` what `conversations.payments` keeps;
-    `source` the id of the source that brought the first copy, "" for Meta and for us.
+    `source` the id of the source that brought the first copy, "" for Meta and for us; `callback_data` the sender's own
+    `biz_opaque_callback_data`, "" for none.
     `status` maps each status name to the time in micros at which it was first reached. `pricing_rank` and `errors_rank`
     are the (rank, -seconds) of the status that `pricing` and `errors` came with, which merging compares.
     """
@@ -122,6 +123,7 @@ class Message(Struct, frozen=True, kw_only=True):
     history: bool = False
     payments: bytes = b""
     source: str = ""
+    callback_data: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0
 

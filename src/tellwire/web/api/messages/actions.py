@@ -166,6 +166,7 @@ async def _copy(context: RequestContext, entry: MessageEntry, account: Account, 
         unchecked=send.unchecked,
         despite_stop=send.despite_stop,
         media=message.media,
+        callback_data=message.callback_data,
     )
 
 
