@@ -123,7 +123,7 @@ class App:
             options,
             aside=in_a_thread_one_by_one(),
             place=FairSlots(_LARGE_POSTS).place,
-            on_newest=lambda at: observed.newest_item(at, clock.now()),
+            on_newest=observed.newest_item,
         )
         signed = Wire(formats=FORMATS, sign=sign, hub_signature=hub_signature, timeout_seconds=timeout)
         self.dispatcher = Dispatcher(

@@ -15,6 +15,7 @@ from tests.world import envelope, incoming
 
 import tellwire_sdk
 from tellwire.errors import Invalid
+from tellwire.formats import FORMATS
 from tellwire.model.deliveries import Endpoint
 
 PATH = "/v1/webhook-endpoints"
@@ -73,11 +74,9 @@ FULL: dict[str, Any] = {
     "buffer": {"seconds": 2.5, "most": 10, "types": ["text"]},
     "ordering": "strict",
     "updates": "changed",
-    "conversation_ids": "message",
     "external": False,
     "history": True,
     "hub_signature": True,
-    "wappcloud_signature": "bare",
     "rotating_signature": "new",
     "timeout_seconds": 0.5,
     "head_of_line_seconds": 10,
@@ -92,8 +91,18 @@ FULL_OF_META: dict[str, Any] = {
     "fields": ["messages", "account_update", "a_field_to_come"],
     "batching": "as_received",
     "echoes": True,
+    "updates": "full",
 }
 """What is other for an endpoint of the format `meta`."""
+FULL_OF_CHAT: dict[str, Any] = {
+    "format": "chat",
+    "events": ["incoming_message", "endpoint.disabled"],
+    "buffer": None,
+    "updates": "full",
+    "conversation_ids": "message",
+    "wappcloud_signature": "bare",
+}
+"""What is other for an endpoint of the format `chat`."""
 
 
 def test_defaults(app: Served) -> None:
@@ -128,6 +137,8 @@ def test_everything_can_be_given(app: Served) -> None:
     endpoint = stored(app, made["id"])
     assert (endpoint.token, endpoint.headers) == ("t0ken", own["headers"])
     assert [each.value for each in endpoint.secrets] == [own["secret"]]
+    chat = app.post(PATH, DRAFT | FULL | FULL_OF_CHAT)
+    assert {name: chat[name] for name in FULL | FULL_OF_CHAT} == FULL | FULL_OF_CHAT
 
 
 def test_a_verify_token_is_shown_once_and_never_kept_plain(app: Served) -> None:
@@ -149,24 +160,35 @@ def test_a_verify_token_is_shown_once_and_never_kept_plain(app: Served) -> None:
     app.call("PATCH", f"{PATH}/{made['id']}", {"verify_token": "a\nb"}).problem(422, "/verify_token")
 
 
-@pytest.mark.parametrize("form", ["row", "chat"])
-@pytest.mark.parametrize(
-    ("option", "value", "plain"),
-    [
-        ("batching", "as_received", "item"),
-        ("echoes", True, False),
-        ("fields", ["messages"], []),
-        ("verify_token", "a token", None),
-    ],
-)
-def test_an_option_of_another_format_is_refused_with_words(
-    app: Served, form: str, option: str, value: Any, plain: Any
-) -> None:
-    problem = app.call("POST", PATH, DRAFT | {"format": form, option: value}).problem(422, f"/{option}")
-    assert problem["errors"][0]["message"] == f"is an option of the format meta, not of {form}"
+OF_SOME: dict[str, tuple[Any, Any, list[str]]] = {
+    "batching": ("as_received", "item", ["meta"]),
+    "echoes": (True, False, ["meta"]),
+    "fields": (["messages"], [], ["meta"]),
+    "verify_token": ("a token", None, ["meta"]),
+    "conversation_ids": ("message", "conversation", ["chat"]),
+    "wappcloud_signature": ("bare", "prefixed", ["chat"]),
+    "updates": ("changed", "full", ["row", "cloudevents"]),
+    "buffer": ({"seconds": 2, "most": 10}, None, ["row", "meta"]),
+}
+"""Options that only some formats have: a value, the default, and these formats."""
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("option", OF_SOME)
+def test_an_option_of_another_format_is_refused_with_words(app: Served, form: str, option: str) -> None:
+    value, plain, theirs = OF_SOME[option]
     made = app.post(PATH, DRAFT | {"format": form, option: plain})
-    assert "verify_token" not in made
-    app.call("PATCH", f"{PATH}/{made['id']}", {option: value}).problem(422, f"/{option}")
+    path = f"{PATH}/{made['id']}"
+    if form in theirs:
+        app.post(PATH, DRAFT | {"format": form, option: value})
+        assert app.call("PATCH", path, {option: value}).status == 200
+        return
+    problem = app.call("POST", PATH, DRAFT | {"format": form, option: value}).problem(422, f"/{option}")
+    words = f"is an option of the format {' or '.join(theirs)}, not of {form}"
+    assert problem["errors"][0]["message"] == words
+    assert ("verify_token" in made) == (form == "meta")
+    app.call("PATCH", path, {option: value}).problem(422, f"/{option}")
+    assert app.call("PATCH", path, {option: plain}).status == 200
 
 
 def test_a_field_that_is_there_twice_is_refused(app: Served) -> None:

@@ -14,6 +14,7 @@ from pywa import types
 from pywa.types.templates import BodyText, ParamFormat, Template, TemplateCategory, TemplateLanguage, TemplateStatus
 from tests.acceptance.graph_site import ADMIN, CUSTOMER, NUMBER, VERSION, WABA, Site, site
 from tests.acceptance.processes import until
+from tests.clients.pywa_bot import PywaBot, pywa_bot
 
 from tellwire.simulator import number_for
 
@@ -71,6 +72,25 @@ def test_every_kind_of_message_goes_out(at: Site, client: pywa.WhatsApp) -> None
     assert len({each["callback_data"] for each in accepted}) == len(accepted)
     rows_of_ours = {row["wa_id"]: row for row in at.messages("accepted")}
     assert all(each["id"] in rows_of_ours for each in accepted)
+
+
+def test_a_status_brings_back_the_callers_own_data(at: Site, client: pywa.WhatsApp) -> None:
+    with pywa_bot(secret="a secret of a bot", verify_token="a-token") as (bot, url):
+        draft = {"url": url, "format": "meta", "secret": "a secret of a bot", "verify_token": "a-token"}
+        made = at.rest("POST", "/v1/webhook-endpoints", draft)
+        theirs = client.send_message(CUSTOMER, "Hola", tracker='order "7" é').id
+        none = client.send_message(CUSTOMER, "Hola").id
+        told = until(lambda: trackers(bot, theirs, none), what="statuses of both")
+        at.rest("DELETE", f"/v1/webhook-endpoints/{made['id']}")
+    sent = {each["id"]: each["callback_data"] for each in at.accepted()[-2:]}
+    assert told == {theirs: 'order "7" é', none: sent[none]}
+    assert sent[theirs] in {row["id"] for row in at.messages()}, "what Meta gets is our id"
+
+
+def trackers(bot: PywaBot, *wamids: str) -> dict[str, str]:
+    """What pywa shows as the tracker of these messages, once it has a status of each."""
+    found = {each.id: str(each.tracker) for each in bot.updates if isinstance(each, types.MessageStatus)}
+    return found if set(wamids) <= found.keys() else {}
 
 
 def test_media_goes_up_and_down(at: Site, client: pywa.WhatsApp) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -10,6 +11,7 @@ import pytest
 from tests.acceptance.graph_site import ADMIN, CUSTOMER, NUMBER, WABA, Site, site, text
 from tests.acceptance.processes import request, until
 from tests.acceptance.test_graph_sending import details, error
+from tests.acceptance.test_meta_format import SECRET, Bot, listening
 
 from tellwire.security.api_keys import Scope
 from tellwire.web.graph.dispatch import ROUTES
@@ -177,11 +179,31 @@ def test_what_a_token_may_do(at: Site) -> None:
     assert at.call("GET", "/me?fields=id", key=sender)[1].keys() == {"id"}
 
 
-def test_thread_control_is_passed_through(at: Site) -> None:
-    """The simulator knows no thread control: its own error is what comes back."""
-    body = {"messaging_product": "whatsapp", "to": CUSTOMER, "action": "take"}
-    found = error(at.call("POST", f"/{NUMBER}/thread_control", body), 400, 100)
-    assert found["fbtrace_id"].startswith("A")
+def test_thread_control_is_passed_through_and_handovers_come_back(at: Site) -> None:
+    path = f"/{NUMBER}/thread_control"
+    whom = {"messaging_product": "whatsapp", "to": CUSTOMER}
+    passed = whom | {"action": "pass", "metadata": "order 12", "control_pass": {"target_role": "ai_agent"}}
+    assert at.call("POST", path, passed) == (200, {"success": True})
+    mine = {"phone_number_id": NUMBER, "customer": CUSTOMER}
+    assert at.control("threads")["data"] == [mine | {"owner": "ai_agent"}]
+    found = error(at.call("POST", path, whom | {"action": "take"}), 400, 2494191)
+    assert found["fbtrace_id"].startswith("A"), "Meta's own"
+    assert at.form(path, **whom, action="release") == (200, {"success": True})
+    assert at.control("threads")["data"] == []
+    error(at.call("POST", path, whom | {"action": "request"}), 400, 100)
+    error(at.call("POST", path, passed, key=key(at, "read")), 403, 10)
+    bot = Bot("a-token")
+    with listening(bot) as url:
+        draft = {"url": url, "format": "meta", "secret": SECRET, "verify_token": "a-token"}
+        made = at.rest("POST", "/v1/webhook-endpoints", draft | {"fields": ["messaging_handovers"]})
+        at.control("thread", wa_id=CUSTOMER, action="pass", role="ai_agent", summary="Asks where an order is.")
+        until(lambda: bot.came, what="the handover")
+        at.rest("DELETE", f"/v1/webhook-endpoints/{made['id']}")
+    [change] = json.loads(bot.came[0].body)["entry"][0]["changes"]
+    told = change["value"]["control_passed"]
+    assert (change["field"], change["value"]["sender"]) == ("messaging_handovers", {"phone_number": CUSTOMER})
+    assert (told["previous_owner_role"], told["new_owner_role"]) == ("ai_agent", "customer_service")
+    assert "thread.control_passed" in {each["name"] for each in at.rest("GET", "/v1/events?limit=50")["data"]}
 
 
 NOT_THERE = [

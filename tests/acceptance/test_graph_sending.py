@@ -92,6 +92,7 @@ def test_the_ways_in_which_clients_write_a_message_and_their_token(at: Site) -> 
         at.call("POST", path, {"messaging_product": "whatsapp", "to": CUSTOMER, "text": {"body": "no type"}}),
         at.call("POST", path, text(context={"message_id": "wamid.HBgNNTIxNTUwMDAwMDAwMRUCABEYEjFC"})),
         at.call("POST", path, text(biz_opaque_callback_data="order-1", context=None)),
+        at.call("POST", path, text(preview_url=False)),
     ]
     assert [status for status, _ in answers] == [200] * len(answers), answers
     user = answers[0][1]["contacts"][0]["user_id"]
@@ -177,6 +178,19 @@ def test_what_meta_refuses_is_answered_as_it_came_and_tried_once(at: Site, code:
     row = at.messages("failed")[0]
     assert row["status"]["errors"][0]["code"] == code
     assert at.control("counts")["sends"] == sends + 1
+
+
+def test_a_callers_own_data_goes_with_a_copy_and_is_exported(at: Site) -> None:
+    to = number_for(131026, "answer")
+    assert at.send(to, biz_opaque_callback_data="order-7")[0] == 400
+    failed = next(row for row in at.messages("failed") if row["to"] == to)
+    copy = at.rest("POST", f"/v1/messages/{failed['id']}/resend", {}, status=202)
+    person = next(each for each in at.rest("GET", "/v1/contacts?limit=200")["data"] if each["phone"] == to)
+    exported = at.rest("GET", f"/v1/contacts/{person['id']}/export")["messages"]
+    assert {each["id"]: each["callback_data"] for each in exported} == dict.fromkeys(
+        (failed["id"], copy["id"]), "order-7"
+    )
+    until(lambda: not at.messages("queued") and not at.messages("sending"), what="the end of the copy")
 
 
 def test_a_limit_that_is_reached_is_metas_throttling_error_and_nothing_is_sent(at: Site) -> None:

@@ -253,6 +253,15 @@ def parts(body: bytes) -> Counter[tuple[bytes, ...]]:
     return found
 
 
+def make_accounts(url: str, bodies: list[bytes]) -> None:
+    """Have an account of every business account and every number that these POSTs name."""
+    wabas = {str(entry["id"]) for body in bodies for entry in json.loads(body)["entry"]}
+    drafts = [{"phone_number_id": f"9000000000{n:04}", "waba_id": waba} for n, waba in enumerate(sorted(wabas))]
+    numbers = {each.place.phone_number_id for body in bodies for each in meta.parse(body)} - {""}
+    for draft in [*drafts, *({"phone_number_id": number} for number in sorted(numbers))]:
+        assert request(f"{url}/v1/accounts", key=ADMIN, method="POST", body=draft)[0] == 201
+
+
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="no collection of real payloads beside the checkout")
 def test_every_real_payload_comes_exactly_once_with_its_bytes(tmp_path: Path, store: dict[str, str]) -> None:
     bodies = [distinct(path.read_bytes(), n) for n, path in enumerate(sorted(CORPUS.rglob("*.json")))]
@@ -260,14 +269,7 @@ def test_every_real_payload_comes_exactly_once_with_its_bytes(tmp_path: Path, st
     with listening(item) as one, listening(whole) as other, serving(tmp_path, **store) as (url, _):
         subscribe(url, one, history=True)
         subscribe(url, other, history=True, batching="as_received")
-        wabas = {str(entry["id"]) for body in bodies for entry in json.loads(body)["entry"]}
-        for n, waba in enumerate(sorted(wabas)):  # of which only some name a number
-            draft = {"phone_number_id": f"9000000000{n:04}", "waba_id": waba}
-            assert request(f"{url}/v1/accounts", key=ADMIN, method="POST", body=draft)[0] == 201
-        numbers = {each.place.phone_number_id for body in bodies for each in meta.parse(body)} - {""}
-        for number in sorted(numbers):
-            draft = {"phone_number_id": number}
-            assert request(f"{url}/v1/accounts", key=ADMIN, method="POST", body=draft)[0] == 201
+        make_accounts(url, bodies)
         for _ in range(2):
             assert {post(url, body)[0] for body in bodies} == {200}
         until(lambda: nothing_waits(url), what="what came before its account was made")

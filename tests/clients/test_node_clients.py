@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.acceptance.processes import SECONDS
 from tests.clients.beside_meta import CUSTOMER, KNOWN, NUMBER, WABA, Beside, beside_meta
+from tests.clients.node_bots import CLIENTS, PACKAGES, bot, environment_of, needs_packages
 
-NODE = Path(__file__).parent / "node"
-CLIENTS = ("whatsapp_api_js", "kapso")
 SECRET = "the-app-secret-of-a-bot"
 VERIFY = "an-invented-verify-token"
 FILES = {
@@ -36,10 +31,7 @@ SENT = {
     "list", "cta_url", "location_request",
 }  # fmt: skip
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("node") is None or not (NODE / "node_modules").is_dir(),
-    reason="Node or the npm packages of tests/clients/node are not there",
-)
+pytestmark = needs_packages
 
 
 @pytest.fixture(scope="module")
@@ -48,64 +40,29 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
         yield running
 
 
-def settings(beside: Beside, **more: Any) -> dict[str, str]:
+def settings(beside: Beside) -> dict[str, Any]:
     """What a script is told."""
-    told: dict[str, Any] = {
+    files = {name: base64.b64encode(content).decode() for name, content in FILES.items()}
+    return {
         "base": beside.url,
         "token": beside.key,
         "number": NUMBER,
         "waba": WABA,
         "to": CUSTOMER,
         "known": KNOWN,
+        "files": files,
+        "template": "hello_world",
+        "secret": SECRET,
+        "verify_token": VERIFY,
     }
-    files = {name: base64.b64encode(content).decode() for name, content in FILES.items()}
-    told |= {"files": files, "template": "hello_world", "secret": SECRET, "verify_token": VERIFY, **more}
-    return {"CLIENT": json.dumps(told), "PATH": str(Path(str(shutil.which("node"))).parent)}
-
-
-class Bot:
-    """A client's webhook server, and what it has understood so far."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.lines: list[dict[str, Any]] = []
-        self._news = threading.Condition()
-        self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
-        self._reader.start()
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            with self._news:
-                self.lines.append(json.loads(line))
-                self._news.notify_all()
-
-    def until(self, condition: Callable[[list[dict[str, Any]]], Any]) -> Any:
-        """What `condition` finds once it finds something."""
-        with self._news:
-            assert self._news.wait_for(lambda: condition(self.lines), timeout=SECONDS), self.lines
-            return condition(self.lines)
-
-
-@contextmanager
-def bot(client: str, beside: Beside) -> Iterator[tuple[Bot, str]]:
-    """A client's webhook server and its address."""
-    with subprocess.Popen(
-        ["node", f"{client}.mjs", "receive"], cwd=NODE, env=settings(beside), stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            running = Bot(process)
-            port = running.until(lambda lines: lines and lines[0].get("port"))
-            yield running, f"http://127.0.0.1:{port}/webhook"
-        finally:
-            process.kill()
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_it_sends_what_it_can(client: str, beside: Beside) -> None:
     done = subprocess.run(
         ["node", f"{client}.mjs", "send"],
-        cwd=NODE,
-        env=settings(beside),
+        cwd=PACKAGES,
+        env=environment_of(settings(beside)),
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -144,7 +101,7 @@ def test_it_receives_every_message_and_its_statuses(client: str, beside: Beside)
         "button": {"text": "Yes", "payload": "yes"},
         "order": {"catalog_id": "1", "product_items": [{"product_retailer_id": "a", "quantity": 1}]},
     }
-    with bot(client, beside) as (running, url):
+    with bot(client, **settings(beside)) as (running, url):
         draft = {"url": url, "format": "meta", "secret": SECRET, "verify_token": VERIFY, "fields": ["messages"]}
         status, endpoint = beside.call("/v1/webhook-endpoints", "POST", draft)
         assert status == 201, endpoint

@@ -345,3 +345,44 @@ async def test_a_real_echo_comes_to_everybody(world):
     await world.post(statuses(status("wamid.of others", "sent")))
     assert items(await told(world, endpoint)) == ["wamid.e", ("wamid.of others", "sent")]
     assert items(await told(world, quiet)) == ["wamid.e"]
+
+
+async def test_a_status_gives_back_what_its_sender_had_sent(world):
+    """Our id goes to Meta in its place, so this is the only value of a status that is not Meta's own."""
+    item, whole = await world.endpoint("meta"), await world.endpoint("meta", batching="as_received")
+    theirs = await under_way(world, callback_data='order "7" \u00e9')
+    ours = await under_way(world, "+5215500000777")
+    await accepted(world, theirs, "wamid.theirs")
+    await accepted(world, ours, "wamid.ours")
+    sent = [
+        status("wamid.theirs", "sent", biz_opaque_callback_data=theirs.id),
+        status("wamid.ours", "sent", biz_opaque_callback_data=ours.id),
+        status("wamid.theirs", "delivered"),
+        status("wamid.theirs", "read", biz_opaque_callback_data="of somebody else"),
+    ]
+    body = text_of(envelope(statuses(*sent)))
+    for _ in range(2):
+        await world.post_body(body)
+    back = ['order "7" \u00e9', ours.id, None, "of somebody else"]
+    for endpoint in (item, whole):
+        assert given_back(await told(world, endpoint)) == back
+    assert await told(world, whole) == [body.replace(theirs.id.encode(), b'order \\"7\\" \xc3\xa9')]
+
+
+async def test_a_large_post_gives_back_all_of_it(world):
+    """It is applied in parts, and told whole with the last."""
+    item, whole = await world.endpoint("meta"), await world.endpoint("meta", batching="as_received")
+    message = await under_way(world, callback_data="order-7")
+    await accepted(world, message, "wamid.theirs")
+    first = status("wamid.theirs", "sent", biz_opaque_callback_data=message.id)
+    others = [status(f"wamid.{n}", "sent", to=f"1555000{n:04}") for n in range(600)]
+    await world.post_body(text_of(envelope(statuses(first, *others))))
+    for endpoint in (item, whole):
+        back = given_back(await told(world, endpoint))
+        assert (len(back), [each for each in back if each]) == (601, ["order-7"])
+
+
+def given_back(bodies: list[bytes]) -> list[Any]:
+    """What the statuses in them have as their sender's own data."""
+    values = [change["value"] for body in bodies for entry in json.loads(body)["entry"] for change in entry["changes"]]
+    return [each.get("biz_opaque_callback_data") for value in values for each in value.get("statuses", ())]

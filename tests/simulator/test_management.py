@@ -416,3 +416,68 @@ def test_webhooks_can_go_elsewhere() -> None:
         assert SECRET
 
     running(test)
+
+
+# --- threads of several responders ------------------------------------------------------------------------------------
+
+
+def test_threads_are_passed_released_and_taken_only_by_the_escalation_partner() -> None:
+    async def test(there: Meta) -> None:
+        path, whom = f"/v24.0/{NUMBER}/thread_control", {"messaging_product": "whatsapp", "to": f"+{CUSTOMER}"}
+
+        async def owners() -> list[str]:
+            return [each["owner"] for each in (await there.look("threads"))["data"]]
+
+        assert (await there.call("POST", path, json=whom | {"action": "pass"})) == (200, {"success": True})
+        assert await owners() == ["escalation"]
+        chosen = whom | {"action": "pass", "control_pass": {"target_role": "marketing"}, "metadata": "x" * 2000}
+        assert (await there.call("POST", path, json=chosen))[0] == 200
+        assert await owners() == ["marketing"]
+        status, answer = await there.call("POST", path, json=whom | {"action": "take"})
+        assert (status, answer["error"]["code"]) == (400, 2494191)
+        there.state.turn(thread_role="escalation")
+        assert (await there.call("POST", path, json=whom | {"action": "take"}))[0] == 200
+        assert await owners() == ["escalation"]
+        assert (await there.call("POST", path, json=whom | {"action": "release"}))[0] == 200
+        assert await owners() == []
+        assert there.callback.values("messaging_handovers") == [], "what the app does is told to the others"
+
+    running(test)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"messaging_product": "telegram"}, 100),
+        ({"to": ""}, 131008),
+        ({"to": 5}, 131008),
+        ({"action": "request"}, 100),
+        ({"metadata": "x" * 2001}, 100),
+        ({"control_pass": {"target_role": "friend"}}, 100),
+        ({"control_pass": "friend"}, 100),
+    ],
+)
+def test_thread_control_refuses_what_is_wrong(change: dict[str, Any], code: int) -> None:
+    async def test(there: Meta) -> None:
+        body = {"messaging_product": "whatsapp", "to": CUSTOMER, "action": "pass"} | change
+        status, answer = await there.call("POST", f"/{NUMBER}/thread_control", json=body)
+        assert (status, answer["error"]["code"]) == (400, code)
+
+    running(test)
+
+
+def test_another_responder_passes_and_takes_and_the_webhooks_are_understood() -> None:
+    async def test(there: Meta) -> None:
+        await there.control("thread", wa_id=CUSTOMER, action="pass", metadata="order 12", summary="Asks where it is.")
+        await there.control("thread", wa_id=CUSTOMER, action="take", role="escalation")
+        await there.control("thread", user_id="MX.1234", action="pass")
+        await there.control("thread", wa_id=CUSTOMER, action="release")
+        await there.callback.until(lambda: len(there.callback.bodies) == 3)
+        items = [item for body in there.callback.bodies for item in parse(escaped(body))]
+        assert [getattr(item, "event", None) for item in items] == ["control_passed", "control_taken", "control_passed"]
+        passed, taken, hidden = there.callback.values("messaging_handovers")
+        assert passed["control_passed"]["conversation_context"]["summary"] == {"text": "Asks where it is."}
+        assert taken["control_taken"]["new_owner_role"] == "escalation"
+        assert "sender" not in hidden
+
+    running(test)

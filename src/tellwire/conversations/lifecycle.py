@@ -22,16 +22,28 @@ def open_with(
     `window`: micros after which an idle conversation closes, 0 for never. A history row joins the open or latest
     conversation; if there is none, it creates one that is closed from the start.
     """
+    known = going_on(ledger, account, party, window=window, history=history)
+    return known or opened(ledger, account, party, address, history=history)
+
+
+def going_on(
+    ledger: Ledger, account: Account, party: str, *, window: Micros, history: bool = False
+) -> Conversation | None:
+    """Return the conversation that a new row joins, as `open_with`; None when one is to be opened."""
     key = (account.id, party)
     known = ledger.open.get(key)
     if history:
-        known = known or ledger.latest.get(key)
-        if known is not None:
-            return known
-    elif known is not None:
-        if known.id in ledger.unsent or not _run_out(known, ledger.now, window):
-            return ledger.touch(known)
-        close(ledger, known)
+        return known or ledger.latest.get(key)
+    if known is None:
+        return None
+    if known.id in ledger.unsent or not _run_out(known, ledger.now, window):
+        return ledger.touch(known)
+    close(ledger, known)
+    return None
+
+
+def opened(ledger: Ledger, account: Account, party: str, address: str, *, history: bool = False) -> Conversation:
+    """Open a conversation; one of `history` is closed from the start."""
     conversation = Conversation(
         id=ledger.new_id(),
         organization_id=account.organization_id,

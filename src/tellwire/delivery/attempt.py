@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from tellwire import __version__
 from tellwire.delivery.body import body_of
-from tellwire.delivery.buffering import group_id
+from tellwire.delivery.buffering import sent_as
 from tellwire.delivery.retry import (
     Attribution,
     Decision,
@@ -89,7 +89,7 @@ def request(
         Exception: whatever the format or the signature raises for what it can't take.
     """
     form = wire.formats[endpoint.format]
-    sent = SentAs(group_id(work.members), work.members[-1].delivery.sequence)
+    sent = sent_as(work)
     body = body_of(form, work, endpoint, sent)
     if body is None:
         return None
@@ -254,11 +254,11 @@ def settle(
     attempt = attempted(
         first, tried.endpoint, request=tried.request, answer=tried.answer, started_at=at, edit=tried.edit
     )
-    results: list[Result] = []
-    for work in tried.work.members:
+    after = _after(first, decision, attribution, tried=tried, otherwise=otherwise)
+    results = [Result(after, attempt)]
+    for work in tried.work.more:
         after = _after(work.delivery, decision, attribution, tried=tried, otherwise=otherwise)
-        if results:
-            attempt = replace(attempt, delivery_id=after.id, number=after.attempts, response_body=b"")
+        attempt = replace(attempt, delivery_id=after.id, number=after.attempts, response_body=b"")
         results.append(Result(after, attempt))
     return tuple(results)
 

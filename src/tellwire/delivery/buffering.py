@@ -14,7 +14,7 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from tellwire.model import bursts
-from tellwire.model.deliveries import Buffer, Endpoint, Work
+from tellwire.model.deliveries import Buffer, Endpoint, SentAs, Work
 from tellwire.model.units import MICROS, Micros, micros
 from tellwire.ports.formats import Joining
 
@@ -83,6 +83,14 @@ def buffering_of(endpoint: Endpoint, joining: Joining | None) -> Buffering | Non
     if endpoint.buffer is None or joining is None or endpoint.ordering == "none":
         return None
     return Buffering(endpoint.buffer, joining)
+
+
+def sent_as(work: Work) -> SentAs:
+    """Return how the receiver knows what is sent in one request."""
+    if not work.more:
+        return SentAs(work.delivery.webhook_id, work.delivery.sequence)
+    members = work.members
+    return SentAs(group_id(members), members[-1].delivery.sequence)
 
 
 def group_id(members: Sequence[Work]) -> str:

@@ -249,13 +249,10 @@ class EndpointQueue:
             return None
         ticket = self._probe(now) if self.health.down else self._next()
         if ticket is not None:
-            self._fly(1)
+            self.in_flight += 1
+            self.share.fly(1)
             self.quota.take()
         return ticket
-
-    def _fly(self, count: int) -> None:
-        self.in_flight += count
-        self.share.fly(count)
 
     def _next(self) -> Ticket | None:
         self._turn += 1
@@ -329,7 +326,8 @@ class EndpointQueue:
     def settled(self, ticket: Ticket, after: Work, now: Micros) -> None:
         """Go on after the result of an attempt is committed: the key continues, or its head waits."""
         if ticket.attempts:
-            self._fly(-1)
+            self.in_flight -= 1
+            self.share.fly(-1)
         key, delivery = ticket.key, after.delivery
         goes_on = delivery.lane == "live" and (ticket.joins or delivery.state is DeliveryState.RETRYING)
         if key is None:
@@ -346,7 +344,8 @@ class EndpointQueue:
                     self._known.forget(self.order.cut(key))
         else:
             self._known.forget((ticket.work,))
-            for work in after.members:
+            self.backlog.left(delivery.id)
+            for work in after.more:
                 self.backlog.left(work.delivery.id)
             if self.order.release(key, now):
                 self.backlog.rewind(after.members[-1].delivery.id)
@@ -357,7 +356,8 @@ class EndpointQueue:
         """Drop a delivery whose attempt has no result: only its row is true, so it is read again with all that follows
         it."""
         if ticket.attempts:
-            self._fly(-1)
+            self.in_flight -= 1
+            self.share.fly(-1)
         if ticket.key is None:
             self.extras.settled(ticket.work)
             self._known.forget((ticket.work,))

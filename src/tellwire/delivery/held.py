@@ -33,9 +33,12 @@ class Held:
 
     def forget(self, works: Iterable[Work]) -> None:
         """Count all of these that leave memory, those that are sent with them too."""
+        ids, before = self._ids, len(self._ids)
         for work in works:
-            for member in work.members:
-                self.remove(member.delivery.id)
+            ids.remove(work.delivery.id)
+            for member in work.more:
+                ids.remove(member.delivery.id)
+        self._share.hold(len(ids) - before)
 
     def keep(self, delivery_ids: set[str]) -> None:
         """Count all that leave memory but these."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 
 import structlog
 from msgspec import Struct
@@ -38,11 +38,12 @@ class Entry(Struct, eq=False):
     @property
     def after(self) -> Work:
         """What was sent, as it is now."""
-        works = [
-            Work(result.delivery, work.event)
-            for work, result in zip(self.ticket.work.members, self.results, strict=True)
-        ]
-        return replace(works[0], more=tuple(works[1:])) if len(works) > 1 else works[0]
+        sent = self.ticket.work
+        first = Work(self.results[0].delivery, sent.event)
+        if not sent.more:
+            return first
+        more = zip(sent.more, self.results[1:], strict=True)
+        return replace(first, more=tuple(Work(result.delivery, work.event) for work, result in more))
 
 
 class Recorder:
@@ -122,7 +123,7 @@ class Recorder:
         pause = _FIRST_PAUSE
         while True:
             try:
-                refused = await self._outbox.record([result for entry in entries for result in _fenced(entry)])
+                refused = await self._outbox.record(_fenced(entries))
             except Unavailable as error:
                 self._fails(str(error), len(entries))
             except Exception as error:
@@ -166,6 +167,9 @@ class Recorder:
             pass
 
 
-def _fenced(entry: Entry) -> Iterator[Result]:
-    for result in entry.results:
-        yield Result(result.delivery, result.attempt, entry.ticket.epoch, result.joins)
+def _fenced(entries: Iterable[Entry]) -> list[Result]:
+    return [
+        Result(result.delivery, result.attempt, entry.ticket.epoch, result.joins)
+        for entry in entries
+        for result in entry.results
+    ]

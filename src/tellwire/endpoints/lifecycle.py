@@ -86,7 +86,10 @@ Order = Annotated[
 ]
 Updates = Annotated[
     Literal["full", "changed"],
-    Meta(description="Format `row`: updates carry the full row, or its id, the changed columns and `updated_at`."),
+    Meta(
+        description="Formats `row` and `cloudevents`: updates carry the full row, or its id, the changed columns and "
+        "`updated_at`."
+    ),
 ]
 ConversationIds = Annotated[
     Literal["conversation", "message"],

@@ -26,7 +26,7 @@ CONTENT_TYPE = "application/cloudevents+json"
 SIGNATURE = ""
 RESERVED: tuple[str, ...] = ()
 TYPED = False
-OPTIONS: tuple[str, ...] = ("json",)
+OPTIONS: tuple[str, ...] = ("json", "updates")
 JOINING: Joining | None = None
 IDS: ShownIds | None = None
 

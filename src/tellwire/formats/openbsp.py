@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from tellwire.formats import event_names, operational
+from tellwire.formats.cutting import members_of
 from tellwire.formats.schemas import ERRORS, ID, TIME, Schema, document
 from tellwire.meta.raw_json import verbatim
 from tellwire.model.deliveries import Endpoint, Event, SentAs
@@ -117,7 +118,6 @@ Pieces = Mapping[str, bytes]
 Members = Iterable[tuple[str, bytes]]
 
 _NULL = b"null"
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _json = msgspec.json.Encoder().encode
 
 
@@ -261,12 +261,7 @@ def _pieces(text: bytes | msgspec.Raw | None) -> Pieces:
     """The members of an object; none of anything else."""
     if text is None:
         return {}
-    found: Mapping[str, bytes | msgspec.Raw] | None
-    try:
-        found = _members(text)
-    except verbatim.REFUSALS:
-        found = verbatim.members(bytes(text))
-    return {key: bytes(value).strip() for key, value in (found or {}).items()}
+    return {key: bytes(value).strip() for key, value in members_of(text).items()}
 
 
 def _first(array: bytes | None) -> Pieces:

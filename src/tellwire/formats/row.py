@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from tellwire.formats import event_names, operational
+from tellwire.formats.cutting import members_of
 from tellwire.formats.schemas import ERRORS, ID, TIME, Schema, document
 from tellwire.model.deliveries import Endpoint, Event, SentAs
 from tellwire.ports.formats import Handshake, Joining, ShownIds
@@ -170,12 +171,11 @@ CONTENT_TYPE = "application/json"
 SIGNATURE = ""
 RESERVED: tuple[str, ...] = ()
 TYPED = True
-OPTIONS: tuple[str, ...] = ("json",)
+OPTIONS: tuple[str, ...] = ("json", "updates")
 HANDSHAKE: Handshake | None = None
 IDS: ShownIds | None = None
 JOINING: Joining | None = Rows()
 
-_columns = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -210,7 +210,7 @@ def shown(event: Event, endpoint: Endpoint) -> bytes:
 
 
 def _abridged(row: bytes | msgspec.Raw, changed: tuple[str, ...]) -> bytes:
-    columns = _columns(row)
-    last = columns.pop("updated_at")
-    kept = {"id", *changed}
-    return _encode({name: value for name, value in columns.items() if name in kept} | {"updated_at": last})
+    columns = members_of(row)
+    kept = {"id", *changed} - {"updated_at"}
+    shown = {name: value for name, value in columns.items() if name in kept}
+    return _encode(shown | {"updated_at": columns["updated_at"]})

@@ -22,13 +22,7 @@ from tellwire.inbox.ownership import Owners, account_of, apply_notice, make_acco
 from tellwire.inbox.posts import Applied, Post, room_of
 from tellwire.inbox.reading import Read, post_of, read, read_of
 from tellwire.inbox.waiting import report_of
-from tellwire.meta.webhooks.items import (
-    Item,
-    MessageItem,
-    Notice,
-    NotUnderstood,
-    StatusUpdate,
-)
+from tellwire.meta.webhooks.items import OF_A_MESSAGE, Item, Notice, NotUnderstood
 from tellwire.meta.webhooks.redaction import cut
 from tellwire.model.inbound import (
     Inbound,
@@ -92,7 +86,7 @@ def nowhere(_organization_id: str) -> AbstractAsyncContextManager[None]:
 class Ingest:
     """Applies POSTs over a `LedgerRunner`. `aside` does the work that reading a large body is; `place` is held by a
     large POST, by its organization, from its reading to its last commit; `on_newest` is given the newest of Meta's
-    times in each new POST that a secret of META_APP_SECRET signed."""
+    times in each new POST that a secret of META_APP_SECRET signed, and when we received it."""
 
     def __init__(
         self,
@@ -101,7 +95,7 @@ class Ingest:
         *,
         aside: Callable[[Callable[[], Read], str], Awaitable[Read]] = at_once,
         place: Callable[[str], AbstractAsyncContextManager[None]] = nowhere,
-        on_newest: Callable[[Seconds], None] | None = None,
+        on_newest: Callable[[Seconds, Micros], None] | None = None,
     ) -> None:
         self._store = store
         self._options = options
@@ -128,9 +122,15 @@ class Ingest:
             Unavailable: the POST could not be made durable; nothing was applied.
         """
         if len(body) <= _READ_AT_ONCE:
-            return await self._apply_new(read(body, cuts=self._cuts), speaks_for, whose)
-        async with self._place(whose):
-            return await self._apply_new(await self._read(body, whose, cuts=self._cuts), speaks_for, whose)
+            post = _post(read(body, cuts=self._cuts), speaks_for, whose)
+            inbound = await self._in_parts(post, None)
+        else:
+            async with self._place(whose):
+                post = _post(await self._read(body, whose, cuts=self._cuts), speaks_for, whose)
+                inbound = await self._in_parts(post, None)
+        if self._on_newest is not None and not speaks_for.account_ids:  # an account's own secret may be anybody's
+            self._on_newest(_newest(post.items), inbound.received_at)
+        return inbound
 
     async def receive_from(self, source: Source, body: bytes) -> Inbound:
         """Keep a POST of a source that has shown its secret, as an envelope of Meta's, and apply its items.
@@ -146,12 +146,7 @@ class Ingest:
     @property
     def _cuts(self) -> bool:
         """Whether POSTs are cut for endpoints of the format `meta`."""
-        return bool(self._store.registry().meta)
-
-    async def _apply_new(self, found: Read, speaks_for: SpeaksFor, whose: str) -> Inbound:
-        if self._on_newest is not None and not speaks_for.account_ids:  # an account's own secret may be anybody's
-            self._on_newest(_newest(found.items))
-        return await self._in_parts(_post(found, speaks_for, whose), None)
+        return self._store.registry().meta.cuts
 
     async def reapply(self, inbound: Inbound, pointers: frozenset[str], *, whose: str = "") -> Inbound:
         """Apply some items of a kept POST again: what they waited for has arrived, or we can now read more of them.
@@ -210,7 +205,11 @@ class Ingest:
 
 def _newest(items: Sequence[Item]) -> Seconds:
     """Return the newest of Meta's times of messages and statuses, 0 for none."""
-    return max((item.timestamp or 0 for item in items if isinstance(item, MessageItem | StatusUpdate)), default=0)
+    newest = 0
+    for item in items:
+        if isinstance(item, OF_A_MESSAGE) and item.timestamp is not None and item.timestamp > newest:
+            newest = item.timestamp
+    return newest
 
 
 def _post(
@@ -221,7 +220,7 @@ def _post(
 
 
 def _decided(ledger: Ledger, *, post: Post, options: Options, skip: frozenset[int], kept: Inbound | None) -> Applied:
-    if post.verbatim is None and ledger.registry.meta and not post.source_id:
+    if post.verbatim is None and ledger.registry.meta.cuts and not post.source_id:
         raise MetaWantedError
     return decide_post(ledger, post, options, skip, kept)
 
@@ -353,9 +352,9 @@ def _one(
         return ItemResult(Outcome.ERASED, "of a person who was erased")
     if isinstance(item, NotUnderstood) or room < 0:
         return ItemResult(Outcome.NOT_UNDERSTOOD, item.reason if isinstance(item, NotUnderstood) else _TOO_MUCH)
-    if isinstance(item, Notice) and not place.phone_number_id:
-        return apply_notice(ledger, item, post, whose)
     if not place.phone_number_id:
+        if isinstance(item, Notice):
+            return apply_notice(ledger, item, post, whose)
         return ItemResult(Outcome.NOT_UNDERSTOOD, "metadata.phone_number_id is missing")
     if account is None or forbidden:
         if forbidden:
@@ -365,11 +364,11 @@ def _one(
             return ItemResult(Outcome.UNROUTED, f"no account has the phone_number_id {place.phone_number_id}")
         account = make_account(ledger, item, options)
         whose.now.add(account.organization_id)
-    only_compared = source_items.only_compared(ledger)
+    only_compared = source_items.only_compared(ledger) if ledger.source else None
     result = only_compared or apply_item(ledger, item, account, options, post.digest, held_until=held_until)
     if result.outcome == Outcome.HELD:
         return _held(ledger, item, result)
-    if result.message_id and result.outcome == Outcome.APPLIED and isinstance(item, MessageItem | StatusUpdate):
+    if result.message_id and result.outcome == Outcome.APPLIED and isinstance(item, OF_A_MESSAGE):
         release(ledger, account, item.wamid, options)
     return result
 

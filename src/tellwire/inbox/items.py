@@ -224,8 +224,13 @@ def _join(
     ledger: Ledger, account: Account, contact: Contact | None, item: MessageItem, options: Options
 ) -> Conversation:
     """Return the conversation that the row of an item joins; `contact` is None in a group without a sender."""
-    party, address = item.group_id, item.group_id
-    if contact and item.who and not item.group_id:
-        given = "" if item.who.adds else item.who.address
-        party, address = contact.id, contacts.address_to_use(ledger, contact, given)
-    return lifecycle.open_with(ledger, account, party, address, window=options.window, history=item.origin == "history")
+    party = address = item.group_id
+    if contact is not None and not party:
+        party = contact.id
+    history = item.origin == "history"
+    known = lifecycle.going_on(ledger, account, party, window=options.window, history=history)
+    if known is not None:
+        return known
+    if contact is not None and item.who is not None and not item.group_id:
+        address = contacts.address_to_use(ledger, contact, "" if item.who.adds else item.who.address)
+    return lifecycle.opened(ledger, account, party, address, history=history)

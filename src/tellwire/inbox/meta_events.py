@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from tellwire.accounts import notices
 from tellwire.conversations import aliases, contacts
 from tellwire.conversations.changes import seconds
+from tellwire.inbox import given_back
 from tellwire.meta.raw_json import verbatim
 from tellwire.meta.webhooks import parting, units
 from tellwire.meta.webhooks.items import Item, MessageItem, Place, StatusUpdate
@@ -70,7 +71,7 @@ def again(whole: Verbatim, items: tuple[Item, ...], kept: Inbound) -> Verbatim:
     return replace(whole, every=items, key=key, fresh=fresh)
 
 
-def add_keys(keys: Keys, items: Iterable[Item], whole: Verbatim) -> None:
+def add_keys(keys: Keys, items: Sequence[Item], whole: Verbatim) -> None:
     """Add the keys that tell whether these items, values that are told as a whole, and the POST were told before."""
     places = dict.fromkeys(replace(item.place, pointer="") for item in whole.every)
     for place in places:
@@ -81,6 +82,8 @@ def add_keys(keys: Keys, items: Iterable[Item], whole: Verbatim) -> None:
     for item in whole.every:
         if unit := whole.units.get(units.change_of(item.place.pointer)):
             _add(keys, item.place, unit.key)
+    if items and items[-1].place == whole.every[-1].place:  # with its last item the POST is told whole
+        given_back.add_keys(keys, whole.every)
 
 
 def _add(keys: Keys, place: Place, key: str) -> None:
@@ -101,7 +104,8 @@ def tell_item(ledger: Ledger, whole: Verbatim, item: Item, result: ItemResult, a
     unit = whole.units.get(item.place.pointer)
     if unit is not None and notices.record_once(ledger, account, TOLD, unit.key):
         told = _told(ledger, account, item, result.message_id)
-        _emit_unit(ledger, [account], unit, unit.envelope, told)
+        alone = "/entry/0/changes/0/value/statuses/0"
+        _emit_unit(ledger, [account], unit, given_back.within(unit.envelope, ledger, {alone: item}), told)
 
 
 class _Change(Struct):
@@ -123,7 +127,7 @@ def tell_rest(ledger: Ledger, whole: Verbatim, speaks_for: SpeaksFor, inbound: I
                 posts.setdefault(organization_id, {})[pointer] = accounts
             if unit is None or organization_id not in takers.items or not _once(ledger, accounts, unit.key):
                 continue
-            envelope = _without_erased(unit, pointer, change)
+            envelope = _without_erased(ledger, unit, pointer, change)
             _emit_unit(ledger, accounts, unit, envelope, _told_of(ledger, accounts, change))
     for organization_id, found in posts.items():
         everyone = sorted({a.id: a for some in found.values() for a in some}.values(), key=lambda a: a.id)
@@ -179,13 +183,12 @@ def _once(ledger: Ledger, accounts: Sequence[Account], key: str) -> bool:
     return notices.record_once(ledger, accounts[0], TOLD, key)
 
 
-def _without_erased(unit: Unit, pointer: str, change: _Change) -> bytes:
-    """Return the envelope of a whole value without what is of erased people."""
-    if not change.gone:
-        return unit.envelope
+def _without_erased(ledger: Ledger, unit: Unit, pointer: str, change: _Change) -> bytes:
+    """Return the envelope of a whole value without what is of erased people, with what senders get back."""
     moved = {pointer: "/entry/0/changes/0"}
     gone, kept = ([parting.at(item, moved) for item in some] for some in (change.gone, change.items))
-    return parting.without(unit.envelope, gone, kept)[0]
+    envelope = given_back.within(unit.envelope, ledger, {item.place.pointer: item for item in kept})
+    return parting.without(envelope, gone, kept)[0] if gone else envelope
 
 
 # --- whom it is about -------------------------------------------------------------------------------------------------
@@ -257,7 +260,8 @@ def _emit_post(
 ) -> None:
     gone = [item for change in changes.values() for item in change.gone]
     kept = [item for change in changes.values() for item in change.items]
-    body, moved = parting.without(whole.body, gone, kept)
+    body = given_back.within(whole.body, ledger, {item.place.pointer: item for item in kept})
+    body, moved = parting.without(body, gone, kept)
     parts = tuple(_part(moved[each], changes[each].items[0].place.field, accounts[each]) for each in changes)
     first = next(iter(accounts.values()))[0]
     person = None

@@ -10,7 +10,7 @@ from tellwire import meta
 from tellwire.inbox import meta_events, translators
 from tellwire.inbox.meta_events import Verbatim
 from tellwire.inbox.posts import Post, room_of
-from tellwire.meta.webhooks.items import Item, MessageItem, StatusUpdate
+from tellwire.meta.webhooks.items import OF_A_MESSAGE, Item
 from tellwire.model.sources import Source
 
 
@@ -51,5 +51,9 @@ def post_of(source: Source, found: Read) -> Post:
 
 
 def _with_digest(body: bytes, items: tuple[Item, ...], verbatim: Verbatim | None = None) -> Read:
-    keyless = any(not isinstance(item, MessageItem | StatusUpdate) for item in items)
-    return Read(items, hashlib.sha256(body).hexdigest() if keyless else "", body, verbatim)
+    digest = ""
+    for item in items:
+        if not isinstance(item, OF_A_MESSAGE):
+            digest = hashlib.sha256(body).hexdigest()
+            break
+    return Read(items, digest, body, verbatim)

@@ -22,7 +22,7 @@ _HAD = (Outcome.APPLIED, Outcome.RECORDED, Outcome.DUPLICATE, Outcome.HELD)
 
 def only_compared(ledger: Ledger) -> ItemResult | None:
     """Return what an item comes to where the source of its POST is only compared; None where it is applied."""
-    source = ledger.registry.sources.get(ledger.source) if ledger.source else None
+    source = ledger.registry.sources.get(ledger.source)
     if source is None or source.mode == "rows":
         return None
     return ItemResult(Outcome.RECORDED, "its source is only compared")

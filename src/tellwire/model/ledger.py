@@ -258,7 +258,10 @@ class Ledger:
 
     def know_alias(self, organization_id: str, value: str, alias: Alias) -> None:
         """Add an alias as it is stored."""
-        known = self.aliases.get((organization_id, value), ())
+        known = self.aliases.get((organization_id, value))
+        if not known:
+            self.aliases[organization_id, value] = (alias,)
+            return
         others = (each for each in known if each.contact_id != alias.contact_id)
         self.aliases[organization_id, value] = tuple(sorted((*others, alias), key=lambda each: each.until))
 

@@ -95,7 +95,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """A row of `messages`.
 
     `media` is the column of that name, a JSON array, b"" for none; `payments` what `conversations.payments` keeps;
-    `source` the id of the source that brought the first copy, "" for Meta and for us.
+    `source` the id of the source that brought the first copy, "" for Meta and for us; `callback_data` the sender's own
+    `biz_opaque_callback_data`, "" for none.
     `status` maps each status name to the time in micros at which it was first reached. `pricing_rank` and `errors_rank`
     are the (rank, -seconds) of the status that `pricing` and `errors` came with, which merging compares.
     """
@@ -122,6 +123,7 @@ class Message(Struct, frozen=True, kw_only=True):
     history: bool = False
     payments: bytes = b""
     source: str = ""
+    callback_data: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0
 
@@ -142,8 +144,8 @@ class Send(Struct, frozen=True, kw_only=True):
     `epoch`: that of the lease under which it was last claimed. `cause`: why the last attempt did not succeed, in plain
     words. `unchecked`: the customer service window is not checked; `despite_stop`: nor whether they want marketing.
     `tries_until`: after then it is not tried again; 0 before the first attempt. `expires_at`: of a message whose caller
-    waits for Meta's answer: it is sent by then or cancelled, and tried once; 0 for all others. `author`: who asked for it,
-    as the audit names them; "" for us.
+    waits for Meta's answer: it is sent by then or cancelled, and tried once; 0 for all others. `author`: who asked
+    for it, as the audit names them; "" for us.
     """
 
     message_id: str

@@ -19,14 +19,12 @@ META = "meta"
 
 class MetaTakers(Struct, frozen=True):
     """The ids of the organizations that have endpoints of the format `meta`: for single items, for whole POSTs, and for
-    echoes of what they sent."""
+    echoes of what they sent. `cuts`: whether POSTs have to be cut for any of them."""
 
     items: frozenset[str] = frozenset()
     posts: frozenset[str] = frozenset()
     echoes: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.items or self.posts)
+    cuts: bool = False
 
 
 def takers_of(endpoints: Iterable[Endpoint]) -> MetaTakers:
@@ -36,6 +34,7 @@ def takers_of(endpoints: Iterable[Endpoint]) -> MetaTakers:
         items=frozenset(each.organization_id for each in some if each.batching == "item"),
         posts=frozenset(each.organization_id for each in some if each.batching == "as_received"),
         echoes=frozenset(each.organization_id for each in some if each.echoes),
+        cuts=bool(some),
     )
 
 

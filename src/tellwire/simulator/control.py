@@ -10,7 +10,7 @@ import msgspec
 
 from tellwire.errors import Invalid, NotFound
 from tellwire.meta.codes import CODES
-from tellwire.simulator import acts
+from tellwire.simulator import acts, threads
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.state import State
 from tellwire.simulator.templates import STATUSES
@@ -173,6 +173,8 @@ CONTROLS: dict[tuple[str, str], Callable[[State, Fields], Any]] = {
     ("POST", "template"): _template,
     ("POST", "notice"): _notice,
     ("POST", "quality"): _quality,
+    ("GET", "threads"): lambda state, _: {"data": state.threads.shown()},
+    ("POST", "thread"): threads.act,
     ("POST", "clear"): _clear,
 }
 """The control API's functions by method and path below `/_simulator/`."""

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.model.units import MICROS
+from tellwire.simulator import threads
 from tellwire.simulator.pages import page
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.refusals import Refusal, not_there
@@ -101,11 +102,16 @@ def _done(*_: object) -> Any:
     return _OK
 
 
+def _control(state: State, number: str, call: Call) -> Any:
+    return threads.control(state, state.businesses[number], call.body)
+
+
 NUMBER_EDGES: dict[tuple[str, str], Callable[[State, str, Call], Any]] = {
     ("GET", ""): _get_number,
     ("POST", ""): _done,
     ("POST", "register"): _register,
     ("POST", "deregister"): _done,
+    ("POST", "thread_control"): _control,
 }
 
 # --- an account -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -14,6 +14,8 @@ from tellwire.errors import Invalid
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 _Count = Annotated[int, Meta(ge=0)]
+Role = Literal["customer_service", "marketing", "utility", "ctwa", "ai_agent", "escalation"]
+"""What a responder of a thread is, as Meta names it."""
 
 
 class Knobs(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +83,8 @@ class Knobs(Struct, kw_only=True, forbid_unknown_fields=True):
     """whether failed statuses name the contact too; Meta's don't, pywa reads only those that do"""
     service_window: bool = False
     """whether all but templates fail with 131047 unless the customer wrote within 24 hours"""
+    thread_role: Role = "customer_service"
+    """which responder the app is; only `escalation` may take threads"""
 
     # --- webhooks
     batch: Annotated[int, Meta(ge=1, le=1000)] = 1

@@ -22,6 +22,7 @@ from tellwire.simulator.media import MediaFiles
 from tellwire.simulator.payloads import Business, Person, notice
 from tellwire.simulator.refusals import How, PlannedError, Refusal, not_there
 from tellwire.simulator.templates import SimulatedTemplate, SimulatedTemplates
+from tellwire.simulator.threads import Threads
 from tellwire.simulator.traffic import BUSINESS
 from tellwire.simulator.webhook_queue import WebhookQueue
 
@@ -74,6 +75,7 @@ class State:
         self.rates: dict[str, Window] = {}
         self.pairs: dict[str, PairBuckets] = {}
         self.management: dict[str, Window] = {}
+        self.threads = Threads()
 
     # --- turning ------------------------------------------------------------------------------------------------------
 

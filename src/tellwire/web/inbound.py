@@ -187,6 +187,23 @@ class InboundRoute:
         return given[0]
 
     async def _verified(self, body: bytes, signatures: Signatures[Signer], given: bytes) -> Problem | None:
+        """Apply a POST that is signed rightly. Return None once it is durable, else the problem."""
+        signer = self._signer_of(body, signatures, given)
+        if isinstance(signer, Problem):
+            return signer
+        tracer, clock = self._services.tracer, self._services.clock
+        started_at = clock.now() if tracer else 0
+        work = partial(self._services.ingest.receive, body, signer.speaks_for, whose=signer.organization_id)
+        inbound = await self._intake.durable(work, "Meta")
+        if isinstance(inbound, Problem):
+            return inbound
+        if tracer:
+            tracer.posted(inbound, started_at=started_at, durable_at=clock.now())
+        self._meters.post_applied(inbound)
+        return None
+
+    def _signer_of(self, body: bytes, signatures: Signatures[Signer], given: bytes) -> Signer | Problem:
+        """Return whose secrets signed a body, as one signer, or the problem with its signature."""
         owners = signatures.matches(given)
         if self._accounts.any:
             owners += signature.matching(self._accounts.named_in(body), body, given)
@@ -195,19 +212,7 @@ class InboundRoute:
             return _unsigned("X-Hub-Signature-256 is not the HMAC-SHA256 of this body under any app secret known here.")
         whose = {owner.organization_id for owner in owners}
         speaks_for = together([owner.speaks_for for owner in owners])
-        return await self._apply(body, speaks_for, whose.pop() if len(whose) == 1 else "")
-
-    async def _apply(self, body: bytes, speaks_for: SpeaksFor, whose: str) -> Problem | None:
-        tracer, clock = self._services.tracer, self._services.clock
-        started_at = clock.now() if tracer else 0
-        work = partial(self._services.ingest.receive, body, speaks_for, whose=whose)
-        inbound = await self._intake.durable(work, "Meta")
-        if isinstance(inbound, Problem):
-            return inbound
-        if tracer:
-            tracer.posted(inbound, started_at=started_at, durable_at=clock.now())
-        self._meters.post_applied(inbound)
-        return None
+        return Signer(speaks_for, whose.pop() if len(whose) == 1 else "")
 
 
 def _signer(accounts: Mapping[str, Account]) -> Signer:

@@ -85,10 +85,16 @@ function receive() {
       response.writeHead(401).end();
       return;
     }
-    const told = normalizeWebhook(JSON.parse(rawBody.toString()));
-    for (const message of told.messages) say({ kind: "message", id: message.id, type: message.type, from: message.from });
-    for (const status of told.statuses) say({ kind: "status", id: status.id, status: status.status });
-    response.end();
+    try {
+      const told = normalizeWebhook(JSON.parse(rawBody.toString()));
+      for (const message of told.messages) say({ kind: "message", id: message.id, type: message.type, from: message.from });
+      for (const status of told.statuses) say({ kind: "status", id: status.id, status: status.status });
+      say({ kind: "fields", fields: Object.keys(told.raw) });
+      response.end();
+    } catch (error) {
+      say({ kind: "refused", error: String(error) });
+      response.writeHead(500).end();
+    }
   });
   server.listen(0, "127.0.0.1", () => say({ port: server.address().port }));
 }

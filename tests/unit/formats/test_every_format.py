@@ -14,20 +14,22 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec import Raw
 from msgspec.structs import replace
 from tests.golden.formats.cases import CASES, EVENTS, FOLDER, WRITTEN, Case
-from tests.golden.formats.events import SECRET, endpoint
+from tests.golden.formats.events import SECRET, endpoint, incoming, meta_event, outgoing
 
 import tellwire.formats
 import tellwire_sdk
 from tellwire.cli.dev.catcher import Catcher
+from tellwire.delivery.canonical_json import canonical
 from tellwire.endpoints.samples import sample
 from tellwire.formats import FORMATS, MEMBERS, by_name, operational, row
-from tellwire.model.deliveries import SentAs
+from tellwire.model.deliveries import SentAs, StatusItem
 from tellwire.ports.formats import Format, Registration
 from tellwire_sdk import WebhookError
 
@@ -54,6 +56,50 @@ def bodies(name: str) -> Iterator[tuple[str, bytes]]:
 def fitting(body: bytes, schemas: Mapping[str, object]) -> list[str]:
     payload = json.loads(body)
     return [name for name, schema in schemas.items() if Draft202012Validator(schema).is_valid(payload)]  # type: ignore[arg-type]
+
+
+ODD = {
+    "half a pair in a text": b'{"type":"text","text":{"body":"odd \\ud83d"}}',
+    "half a pair in a name": b'{"type":"text","text":{"body":"odd"},"x":{"\\ude00":1}}',
+    "half a pair in the type": b'{"type":"\\ud83d","text":{"body":"odd"}}',
+    "half a pair in a file": b'{"type":"image","image":{"id":"1","caption":"odd \\ude00"}}',
+    "a number out of range": b'{"type":"odd","odd":1e999}',
+    "many brackets": b'{"type":"odd","odd":%b1%b}' % (b"[" * 900, b"]" * 900),
+    "no type": b'{"text":{"body":"odd"}}',
+    "a type that is a list": b'{"type":["text"],"text":{"body":"odd"}}',
+    "a type that is no text": b'{"type":5,"text":{"body":"odd"}}',
+}
+"""Content that customers can send and that no decoder takes, or not as it should be."""
+
+
+@names
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("updates", ["full", "changed"])
+def test_content_that_no_decoder_takes_is_delivered(name: str, kind: str, updates: Literal["full", "changed"]) -> None:
+    events = [
+        incoming(ODD[kind]),
+        incoming(ODD[kind], changed=("content",)),
+        incoming(ODD[kind], changed=("status",)),
+        outgoing({}, content=Raw(ODD[kind]), changed=("content", "status"), item=StatusItem("read", 1778038770)),
+        incoming(ODD[kind], contact={"name": "Ana", "extra": Raw(ODD[kind])}),
+    ]
+    posted = meta_event("messages", {"messages": [Raw(ODD[kind])]})
+    form, to = FORMATS[name], endpoint(name, updates=updates)
+    for number, event in enumerate([*events, posted]):
+        body = form.encode(event, to, SentAs("an id"))
+        assert (body is not None) == bool(form.names(event)), (
+            f"The format {name} has {'no body' if body is None else 'a body'} for event {number} with {kind}."
+        )
+        if body is not None:
+            json.loads(body)
+            json.loads(canonical(body))
+    if form.JOINING is not None:
+        joined = [each for each in (events[0], posted) if form.JOINING.takes(each, ())]
+        assert joined or kind in ("no type", "a type that is no text"), (
+            f"The format {name} buffers nothing with {kind}."
+        )
+        if joined:
+            json.loads(form.JOINING.encode([*joined, *joined], to, SentAs("an id")))
 
 
 # --- the module and its row -------------------------------------------------------------------------------------------

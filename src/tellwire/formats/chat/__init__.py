@@ -12,7 +12,9 @@ from tellwire.formats.chat import ids
 from tellwire.formats.chat.handshake import Challenge
 from tellwire.formats.chat.ids import shown
 from tellwire.formats.chat.schemas import INCOMING_MESSAGE, STATUS_UPDATE
+from tellwire.formats.cutting import members_of
 from tellwire.formats.schemas import Schema
+from tellwire.meta.raw_json import verbatim
 from tellwire.model.deliveries import Endpoint, Event, Participants, SentAs, Snapshot, StatusItem
 from tellwire.ports.formats import Handshake, Joining, ShownIds
 from tellwire_sdk.signing import wappcloud_signature
@@ -29,15 +31,13 @@ CONTENT_TYPE = "application/json"
 SIGNATURE = "X-Wappcloud-Signature"
 RESERVED: tuple[str, ...] = ("x-wappcloud-",)
 TYPED = True
-OPTIONS: tuple[str, ...] = ("json",)
+OPTIONS: tuple[str, ...] = ("conversation_ids", "json", "wappcloud_signature")
 HANDSHAKE: Handshake | None = Challenge()
 IDS: ShownIds | None = ids
 JOINING: Joining | None = None
 
 Kind = Literal["incoming_message", "status_update"]
 
-_content = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_type = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -97,9 +97,10 @@ def _payload(kind: Kind, snapshot: Snapshot, key: str, value: object) -> bytes:
 
 
 def _message(snapshot: Snapshot, conversation_id: str) -> dict[str, Any]:
-    content = _content(_content(snapshot.row)["content"])
+    content = members_of(members_of(snapshot.row)["content"])
+    kind, _ = verbatim.read(bytes(content.get("type", b"null")))
     ours: dict[str, Any] = {"conversation_id": conversation_id, "timestamp": str(snapshot.sent_at)}
-    leading = {key: content[key] for key in ("type", _type(content["type"])) if key in content}
+    leading = {key: content[key] for key in ("type", kind) if isinstance(key, str) and key in content}
     return ours | {key: value for key, value in (leading | content).items() if key not in ours}
 
 

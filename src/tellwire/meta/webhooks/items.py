@@ -180,6 +180,9 @@ class Recorded(Struct, frozen=True, kw_only=True, gc=False):
     reason: str
 
 
+OF_A_MESSAGE = (MessageItem, StatusUpdate)
+"""The kinds of item that are about one message and have its wamid for a key. A tuple: every item is checked for it."""
+
 Notice = AccountNotice | TemplateNotice
 """A notice about a business account; as a rule it names no phone_number_id."""
 

@@ -202,6 +202,7 @@ class _MessageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     media: bytes = b""
     payments: bytes = b""
     source: str = ""
+    callback_data: str = ""
 
 
 _message_record = msgspec.json.Decoder(_MessageRecord)
@@ -236,6 +237,7 @@ def message_row(value: Message) -> tuple[Any, ...]:
         value.media,
         value.payments,
         value.source,
+        value.callback_data,
     )
     return (
         value.id,

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -158,9 +158,9 @@ class SqliteStore(Listeners):
 
     # --- LedgerStore --------------------------------------------------------------------------------------------------
 
-    async def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> T:
+    def apply(self, keys: Keys, decide: Callable[[Ledger], T]) -> Coroutine[Any, Any, T]:
         """See `ports.storage.LedgerStore.apply`."""
-        return await self._writer.do(_Apply(keys, decide, keys.size))  # type: ignore[no-any-return]
+        return self._writer.do(_Apply(keys, decide, keys.size))
 
     # --- queries ------------------------------------------------------------------------------------------------------
 

@@ -271,6 +271,8 @@ def _message(message: Message, send: Send | None = None) -> bytes:
     more: dict[str, Any] = {"contact_id": message.contact_id, "account_id": message.account_id}
     if message.payments:
         more["payments"] = payments_shown(message)
+    if message.callback_data:
+        more["callback_data"] = message.callback_data
     row = joined(message_row(message, None), more)
     return row if send is None else joined(row, {"send": _sent(send)})
 

@@ -42,6 +42,9 @@ log = structlog.get_logger("tellwire.web")
 _ENVELOPE = frozenset(
     ("messaging_product", "recipient_type", "to", "recipient", "type", "context", "biz_opaque_callback_data")
 )
+_UNUSED = frozenset(("access_token", "preview_url"))
+"""Fields that are taken and not passed on: the token, and a member of `text` that many clients write beside it, where
+Meta does not look at it."""
 _PENDING = 202
 """The status of a kept answer that only names the message: what became of it is looked up."""
 _LONGEST_CALLBACK = 512
@@ -78,7 +81,9 @@ async def post(call: Call, account: Account) -> Response[bytes]:
 
 async def _sent(call: Call, account: Account, once: IdempotentRequest) -> Response[bytes]:
     given = await _draft(call, account)
-    draft = msgspec.structs.replace(await well_formed(call.context, given), patience=PATIENCE)
+    draft = msgspec.structs.replace(
+        await well_formed(call.context, given), patience=PATIENCE, callback_data=call.text("biz_opaque_callback_data")
+    )
     await check_window(call.context, draft)
     await check_wanted(call.context, draft)
     await _check_turn(call, draft)
@@ -156,7 +161,7 @@ async def _draft(call: Call, account: Account) -> MessageDraft:
     body = {name: without_nulls(unfolded(member)) for name, member in call.body.items() if member.strip() != b"null"}
     kind = value_of(body["type"]) if "type" in body else "text"
     known = {name: member for name, member in body.items() if name in types.TYPES}
-    strange = [name for name in body if name not in _ENVELOPE and name not in types.TYPES and name != "access_token"]
+    strange = [name for name in body if name not in _ENVELOPE | _UNUSED and name not in types.TYPES]
     faults = [(f"/{name[:64]}", "is not a field that is taken here") for name in strange]
     callback = value_of(body.get("biz_opaque_callback_data", b'""'))
     if not isinstance(callback, str) or len(callback) > _LONGEST_CALLBACK:
