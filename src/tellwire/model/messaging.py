@@ -142,8 +142,8 @@ class Send(Struct, frozen=True, kw_only=True):
     `epoch`: that of the lease under which it was last claimed. `cause`: why the last attempt did not succeed, in plain
     words. `unchecked`: the customer service window is not checked; `despite_stop`: nor whether they want marketing.
     `tries_until`: after then it is not tried again; 0 before the first attempt. `expires_at`: of a message whose caller
-    waits for Meta's answer: it is sent by then or cancelled, and tried once; 0 for all others. `author`: who asked for it,
-    as the audit names them; "" for us.
+    waits for Meta's answer: it is sent by then or cancelled, and tried once; 0 for all others. `author`: who asked
+    for it, as the audit names them; "" for us.
     """
 
     message_id: str
