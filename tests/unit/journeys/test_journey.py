@@ -87,8 +87,8 @@ def hook(state: DeliveryState, endpoint: Endpoint | None = HOOK, **given: Any) -
     return told(ways=[way(state, **given)], endpoints={"an-id": endpoint} if endpoint else {}, outages=outages)
 
 
-def sent(name: str = "", *, errors: bytes = b"", **send: Any) -> Records:
-    facts = [StatusFact(name=name, at=CAME // MICROS + 3, errors=errors)] if name else []
+def sent(name: str = "", *, errors: bytes = b"", pricing: bytes = b"", **send: Any) -> Records:
+    facts = [StatusFact(name=name, at=CAME // MICROS + 3, errors=errors, pricing=pricing)] if name else []
     return replace(SENT, facts=facts, send=replace(SEND, **send))
 
 
@@ -163,6 +163,9 @@ CASES: list[tuple[str, Records, str, str, str]] = [
      "Re-engagement message. Meta's code is 131047. More than 24 hours"),
     ("failed later", sent("failed", errors=REFUSED), "failed", "failed", "send a template"),
     ("read", sent("read"), "read", "done", "The customer read it"),
+    ("priced", sent("delivered", pricing=b'{"billable":false,"category":"service"}'), "delivered", "done",
+     "Meta charges nothing for it, in the category service."),
+    ("oddly priced", sent("delivered", pricing=b"[1"), "delivered", "done", "It reached the customer's phone"),
     ("delivery not told yet", replace(sent("sent"), now=CAME + MINUTE), "delivered", "waiting", "nothing yet"),
     ("delivery not told for hours", sent("sent"), "delivered", "missing", "Meta has not told of delivery for 2 hours."),
     ("resent", sent(state="unknown", resent_as="another"), "queued", "done", "as another message"),
