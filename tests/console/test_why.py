@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.attempts import attempted, of_endpoint
 from tests.console.visitor import Visitor
 from tests.served import HOOK, MISSING, Served
-from tests.world import CUSTOMER, envelope, incoming
+from tests.world import CUSTOMER, contact, envelope, incoming, value
 
 from tellwire.model.deliveries import DeliveryState
 
@@ -109,6 +109,15 @@ def test_several_are_listed_by_kind(owner: Visitor) -> None:
     assert "<h2>Messages</h2>" in page
     assert page.count("Where is order") == 2
     assert "<img" not in page
+
+
+def test_what_became_no_message_shows_its_way_where_it_is_found(app: Served, owner: Visitor) -> None:
+    edit = {"type": "edit", "edit": {"original_message_id": "wamid.unknown", "message": {"type": "text"}}}
+    said = {"from": CUSTOMER, "id": "wamid.edit", "timestamp": "1778038763", **edit}
+    assert app.meta(envelope(value(contacts=[contact()], messages=[said]))).status == 200
+    page = owner.page("/find?q=wamid.edit")
+    assert "Held back" in page
+    assert "It edits a message that has not come." in page
 
 
 def test_nothing_says_what_was_looked_for_and_what_else_to_try(owner: Visitor) -> None:
