@@ -13,13 +13,21 @@ from tellwire.stores.schema.tables import attempts, deliveries
 
 
 def attempted(
-    app: Served, delivery: dict[str, Any], state: DeliveryState, *, cause: str = "", status: int = 0, times: int = 1
+    app: Served,
+    delivery: dict[str, Any],
+    state: DeliveryState,
+    *,
+    cause: str = "",
+    status: int = 0,
+    times: int = 1,
+    after: int = 0,
 ) -> None:
-    """Let a delivery have been tried so often, each time with this cause ("": it was taken), and be in a state now."""
+    """Let a delivery have been tried so often, each time with this cause ("": it was taken), `after` earlier attempts,
+    and be in a state now."""
     now = app.clock.now()
 
     def work(connection: Connection) -> None:
-        for number in range(1, times + 1):
+        for number in range(after + 1, after + times + 1):
             one = Attempt(
                 delivery_id=delivery["id"],
                 organization_id=delivery["organization_id"],
@@ -38,7 +46,11 @@ def attempted(
             update(deliveries)
             .where(deliveries.c.id == delivery["id"])
             .values(
-                state=state.value, attempts=times, delivered_at=done, first_attempt_at=now, due_at=now + 252_000_000
+                state=state.value,
+                attempts=after + times,
+                delivered_at=done,
+                first_attempt_at=now,
+                due_at=now + 252_000_000,
             )
         )
 

@@ -238,9 +238,12 @@ def test_a_search_that_was_cut_says_so(app: Served) -> None:
         rows = [{**made, "id": f"019d0000-0000-7000-8000-{n:012d}", "wamid": f"wamid.old{n}"} for n in range(5001)]
         connection.execute(insert(messages), rows)
 
+    def none(connection: Connection) -> None:
+        connection.execute(delete(messages).where(messages.c.id.startswith("019d0000")))
+
     app.write(many)
     try:
         found = why(app, "words that nobody wrote")
         assert found["notes"][0] == "Only the newest messages were searched for the text: 5,000 at the most."
     finally:
-        app.write(lambda c: c.execute(delete(messages).where(messages.c.id.startswith("019d0000"))) and None)
+        app.write(none)

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.attempts import attempted, of_endpoint
 from tests.console.visitor import Visitor
 from tests.served import HOOK, MISSING, Served
-from tests.world import CUSTOMER, envelope, incoming
+from tests.world import CUSTOMER, contact, envelope, incoming, value
 
 from tellwire.model.deliveries import DeliveryState
 
@@ -63,6 +63,24 @@ def test_why_did_the_message_of_order_17_not_arrive(app: Served, page: Page) -> 
     expect(received.locator("pre")).to_contain_text("Where is order 17?")
 
 
+def test_a_replay_is_asked_for_by_keyboard_and_its_end_is_seen_without_loading(app: Served, page: Page) -> None:
+    assert app.meta(envelope(incoming("wamid.21", "Order 21", sender="447700900021", name="Eve"))).status == 200
+    message, hook = app.get("/v1/why?q=wamid.21")["journey"]["message"]["id"], endpoint(app, "warehouse")
+    delivery = of_endpoint(app, hook, message)
+    attempted(app, delivery, DeliveryState.FAILED, cause="your server answered 500", status=500)
+    link = urlsplit(app.post("/v1/login-links", {})["url"]).path
+    page.goto(f"http://127.0.0.1:{app.port}{link}?next=/messages/{message}")
+    step = page.locator(".step", has_text="warehouse did not take it")
+    step.get_by_role("button", name="Test").focus()
+    page.keyboard.press("r")
+    expect(step.get_by_role("button", name="Replay now")).to_be_focused()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("It goes out once more now.")
+    attempted(app, delivery, DeliveryState.DELIVERED, status=200, after=1)
+    expect(page.locator(".step", has_text="warehouse has it")).to_contain_text("after 2 attempts")
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [
@@ -93,6 +111,15 @@ def test_several_are_listed_by_kind(owner: Visitor) -> None:
     assert "<img" not in page
 
 
+def test_what_became_no_message_shows_its_way_where_it_is_found(app: Served, owner: Visitor) -> None:
+    edit = {"type": "edit", "edit": {"original_message_id": "wamid.unknown", "message": {"type": "text"}}}
+    said = {"from": CUSTOMER, "id": "wamid.edit", "timestamp": "1778038763", **edit}
+    assert app.meta(envelope(value(contacts=[contact()], messages=[said]))).status == 200
+    page = owner.page("/find?q=wamid.edit")
+    assert "Held back" in page
+    assert "It edits a message that has not come." in page
+
+
 def test_nothing_says_what_was_looked_for_and_what_else_to_try(owner: Visitor) -> None:
     page = owner.page("/find?q=%2B49+30+1234567")
     assert "a phone number, or an id of Meta&#39;s" in page
@@ -117,7 +144,7 @@ def test_an_endpoint_is_tested_from_its_step(app: Served, owner: Visitor) -> Non
 
 
 def test_what_strangers_write_is_escaped_and_what_is_not_there_is_404(app: Served, owner: Visitor) -> None:
-    bobs = app.get("/v1/messages")["data"][0]["id"]
+    bobs = app.get("/v1/why?q=wamid.19")["journey"]["message"]["id"]
     page = owner.page(f"/messages/{bobs}?raw=statuses")
     assert "&lt;img" in page
     assert "<img" not in page

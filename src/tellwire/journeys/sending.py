@@ -10,6 +10,7 @@ from tellwire.journeys.records import Records
 from tellwire.journeys.step import Step, StepKind, StepState, age, plural, sentence
 from tellwire.meta.codes import CODES, OWN_CODES
 from tellwire.meta.errors import status_errors
+from tellwire.meta.raw_json import verbatim
 from tellwire.model.messaging import Message, Send, StatusError, StatusFact
 from tellwire.model.units import HOUR, MICROS, MINUTE, Micros
 
@@ -151,11 +152,22 @@ def _told(message: Message, fact: StatusFact, groups: int) -> Step:
     if fact.name == "failed":
         errors = status_errors(fact.errors)
         detail, remedy = _error_words(errors[0] if errors else None, "")
-    elif groups:
-        detail = "It is a group: the first of its members did."
+    else:
+        detail = _together("It is a group: the first of its members did." if groups else "", _price(fact.pricing))
     state: StepState = "failed" if fact.name == "failed" else "done"
     at, refs = fact.at * MICROS, {"message_id": message.id}
     return Step(kind=kind, state=state, title=title, at=at, detail=detail, remedy=remedy, refs=refs)
+
+
+def _price(pricing: bytes) -> str:
+    """Return what Meta told of the price of a message, "" for nothing."""
+    found, refused = verbatim.read(pricing) if pricing else (None, False)
+    if refused or not isinstance(found, dict):
+        return ""
+    category, billable = found.get("category"), found.get("billable")
+    if not isinstance(category, str) or not isinstance(billable, bool):
+        return ""
+    return f"Meta {'charges for it' if billable else 'charges nothing for it'}, in the category {category}."
 
 
 def _untold(records: Records, message: Message, told: set[str]) -> Iterator[Step]:

@@ -18,7 +18,7 @@ from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, HOUR, MICROS, MINUTE, Micros
 
 NOW: Micros = 1_800_000_000_000_000
-MINE = {"id": "an-id", "organization_id": "mine"}
+MINE: dict[str, Any] = {"id": "an-id", "organization_id": "mine"}
 CAME = NOW - 3 * HOUR
 ACCOUNT = Account(**MINE, phone_number_id="400500600700")
 CONTACT = Contact(**MINE, name="María", phone="5215500000001")
@@ -87,8 +87,8 @@ def hook(state: DeliveryState, endpoint: Endpoint | None = HOOK, **given: Any) -
     return told(ways=[way(state, **given)], endpoints={"an-id": endpoint} if endpoint else {}, outages=outages)
 
 
-def sent(name: str = "", *, errors: bytes = b"", **send: Any) -> Records:
-    facts = [StatusFact(name=name, at=CAME // MICROS + 3, errors=errors)] if name else []
+def sent(name: str = "", *, errors: bytes = b"", pricing: bytes = b"", **send: Any) -> Records:
+    facts = [StatusFact(name=name, at=CAME // MICROS + 3, errors=errors, pricing=pricing)] if name else []
     return replace(SENT, facts=facts, send=replace(SEND, **send))
 
 
@@ -119,7 +119,7 @@ CASES: list[tuple[str, Records, str, str, str]] = [
     ("waited", told(message=replace(IN, created_at=CAME + 2 * HOUR)), "stored", "done", "It waited for 2 hours"),
     ("post not found", told(posted=None), "received", "missing", "was not found"),
     ("post too old", told(posted=None, message=OLD), "received", "missing", "RETENTION_DAYS"),
-    ("unrouted", item(Outcome.UNROUTED, "no account has it"), "stored", "missing", "The number is 770. Create the account"),
+    ("unrouted", item(Outcome.UNROUTED, "no account has it"), "stored", "missing", "770. Create the account"),
     ("held", item(Outcome.HELD, "it edits a message that has not come"), "stored", "waiting", "It edits a message"),
     ("not understood", item(Outcome.NOT_UNDERSTOOD, "no type"), "stored", "missing", "reapply"),
     ("erased", item(Outcome.ERASED), "stored", "missing", "asked to be forgotten"),
@@ -152,8 +152,8 @@ CASES: list[tuple[str, Records, str, str, str]] = [
     ("accepted", sent("sent"), "accepted", "done", "Meta took it"),
     ("scheduled", sent(state="scheduled", scheduled_at=NOW + HOUR), "queued", "waiting", "It is scheduled, in 1 hour"),
     ("queued", sent(state="queued", attempts=0, started_at=0), "queued", "waiting", "It waits for its turn"),
-    ("tried again", sent(state="queued", attempts=2, cause="Meta is too busy", due_at=NOW + MINUTE), "queued", "waiting",
-     "Meta is too busy. Tried 2 times. The next try is in 1 minute."),
+    ("tried again", sent(state="queued", attempts=2, cause="Meta is too busy", due_at=NOW + MINUTE), "queued",
+     "waiting", "Meta is too busy. Tried 2 times. The next try is in 1 minute."),
     ("sending paused", replace(sent(state="queued"), account=replace(ACCOUNT, sending_paused="the token expired")),
      "queued", "waiting", "The token expired. Mend the cause, then resume sending"),
     ("being sent to Meta", sent(state="sending"), "queued", "waiting", "It is being sent"),
@@ -163,11 +163,14 @@ CASES: list[tuple[str, Records, str, str, str]] = [
      "Re-engagement message. Meta's code is 131047. More than 24 hours"),
     ("failed later", sent("failed", errors=REFUSED), "failed", "failed", "send a template"),
     ("read", sent("read"), "read", "done", "The customer read it"),
+    ("priced", sent("delivered", pricing=b'{"billable":false,"category":"service"}'), "delivered", "done",
+     "Meta charges nothing for it, in the category service."),
+    ("oddly priced", sent("delivered", pricing=b"[1"), "delivered", "done", "It reached the customer's phone"),
     ("delivery not told yet", replace(sent("sent"), now=CAME + MINUTE), "delivered", "waiting", "nothing yet"),
     ("delivery not told for hours", sent("sent"), "delivered", "missing", "Meta has not told of delivery for 2 hours."),
     ("resent", sent(state="unknown", resent_as="another"), "queued", "done", "as another message"),
     ("answered", told(run=run("replied")), "agent", "done", "Agent Ada answered"),
-    ("agent failed", told(run=run("failed", "the model refused")), "agent", "failed", "The model refused. Try the agent"),
+    ("agent failed", told(run=run("failed", "the model refused")), "agent", "failed", "The model refused. Try"),
     ("declined", told(run=run("declined", "its budget is used up")), "agent", "missing", "Its budget is used up."),
     ("agent's turn", told(account=ANSWERED, turn=TURN), "agent", "waiting", "Its turn is in 2 seconds."),
     ("handed over", told(account=ANSWERED, handover="a person wrote"), "agent", "missing", "A person wrote."),
@@ -178,7 +181,7 @@ CASES: list[tuple[str, Records, str, str, str]] = [
 
 
 def spoken(step: Step) -> str:
-    return " ".join((step.title, step.detail, step.remedy))
+    return f"{step.title} {step.detail} {step.remedy}"
 
 
 @pytest.mark.parametrize(("records", "kind", "state", "words"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])

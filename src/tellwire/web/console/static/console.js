@@ -45,7 +45,7 @@ function keys() {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
     const rows = [...document.querySelectorAll("[data-row]")];
     const at = rows.indexOf(document.activeElement?.closest("[data-row]"));
-    const go = (index) => rows[Math.max(0, Math.min(rows.length - 1, index))]?.querySelector("a, button, input")?.focus();
+    const go = (index) => rows[Math.max(0, Math.min(rows.length - 1, index))]?.querySelector("a, button, summary, input:not([type=hidden])")?.focus();
     const does = {
       "/": () => document.querySelector('[data-key="/"]')?.focus(),
       j: () => go(at + 1),
