@@ -102,10 +102,14 @@ def contact(app: Served) -> str:
     return f"/v1/contacts/{app.get(f'/v1/contacts?alias={CUSTOMER}')['data'][0]['id']}"
 
 
-def failure(app: Served) -> str:
+def delivery(app: Served) -> str:
     endpoint(app)
     assert app.meta(envelope(incoming("wamid.1"))).status == 200
-    attempted(app, app.get("/v1/deliveries")["data"][0]["id"])
+    return str(app.get("/v1/deliveries")["data"][0]["id"])
+
+
+def failure(app: Served) -> str:
+    attempted(app, delivery(app))
     return f"/v1/failures/{stock(app)[0]['id']}"
 
 
@@ -162,6 +166,11 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
         lambda app: f"{recovery(app)}/cancel",
         None,
         "endpoint.recover_cancelled",
+    ),
+    ("POST", "/v1/deliveries/replay"): (
+        lambda _: "/v1/deliveries/replay",
+        lambda app: {"ids": [delivery(app)]},
+        "endpoint.deliveries_replayed",
     ),
     ("POST", "/v1/failures/{failure_id:str}/acknowledge"): (
         lambda app: f"{failure(app)}/acknowledge",
@@ -232,6 +241,7 @@ def test_a_change_is_noted_once_with_who_made_it(tmp_path: Path, route: tuple[st
     where, body, action = CHANGES[route]
     with served(tmp_path) as app:
         path = where(app)
+        body = body(app) if callable(body) else body
         by = app.key("admin", operator=True)
         before = len(app.get("/v1/audit?limit=200")["data"])
         assert app.call(route[0], path, body, key=by).status < 300
@@ -277,7 +287,6 @@ NOT_NOTED = {
     ("POST", "/v1/media"),
     ("POST", "/v1/media/{media_id:str}/retry"),
     ("POST", "/v1/deliveries/{delivery_id:str}/replay"),
-    ("POST", "/v1/deliveries/replay"),
     ("POST", "/v1/inbound/{inbound_id:str}/reapply"),
 }
 """Routes that leave no line in the audit of their organization."""

@@ -87,5 +87,33 @@ def test_a_failing_endpoint_is_seen_mended_replayed_and_delivered(tmp_path: Path
         expect(page.locator(".facts")).to_contain_text("Resolved", timeout=LATER)
         assert state.taken == 3
         assert {each["state"] for each in every(url, "deliveries", key=ADMIN)} == {"delivered"}
-        expect(page).not_to_have_title("taken")
+
+        page.goto(f"{url}/deliveries")
+        expect(page.locator("[data-row]")).to_have_count(3)
+        page.locator("h1").click()
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        page.keyboard.press("Enter")
+        expect(page.locator("#attempt")).to_contain_text("Verified: computed anew, it is the one that was sent")
+        page.get_by_role("link", name="Your server answered 401").last.click()
+        expect(page.locator("#attempt h2")).to_have_text("Attempt 1")
+        expect(page.locator("#attempt")).to_contain_text(HOSTILE)
+        expect(page).to_have_title("Delivery of messages.insert · Tellwire")
         expect(page.locator("main img, main script, main b:has-text('in')")).to_have_count(0)
+
+        page.set_viewport_size({"width": 360, "height": 740})
+        for path in ("/deliveries", "/failures?state=all", urlsplit(page.url).path):
+            page.goto(f"{url}{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") == 360, path
+
+        page.goto(f"{url}/deliveries")
+        page.locator('[name="id"]').first.check()
+        page.locator('[name="id"]').last.check()
+        page.get_by_role("button", name="Replay those chosen… (2)").click()
+        expect(page.locator("main")).to_contain_text("2 of them have arrived before and arrive a second time.")
+        page.wait_for_load_state()
+        page.keyboard.press("r")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("on its way once more")
+        until(lambda: state.taken == 5, what="the two that were chosen")

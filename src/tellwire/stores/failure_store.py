@@ -10,9 +10,10 @@ from tellwire.model.units import Micros
 from tellwire.stores.queries import failures
 from tellwire.stores.query_runner import QueryRunner
 
-_MOST = 1000
-"""So many kinds of failures are looked at in a round; there are few, because each is an endpoint's and a reason's."""
+_MOST = 200
+"""So many kinds of failures are looked at in a round; the next round goes on behind them."""
 
+_START = ("", "")
 _Found = tuple[Failure | None, Seen | None]
 
 
@@ -21,6 +22,7 @@ class SqlFailureStore:
 
     def __init__(self, store: QueryRunner) -> None:
         self._store = store
+        self._after = _START
 
     async def take_stock(self, now: Micros) -> None:
         """See `FailureStore.take_stock`. It writes only when something changed."""
@@ -29,8 +31,11 @@ class SqlFailureStore:
             await self._store.write(lambda c: self._write(c, found, now))
 
     def _look(self, connection: Connection) -> list[_Found]:
-        known = {(each.endpoint_id, each.failure): each for each in failures.unresolved(connection, _MOST)}
-        there, endpoints = failures.kinds(connection, _MOST), self._store.registry().endpoints
+        after, endpoints = self._after, self._store.registry().endpoints
+        there = failures.kinds(connection, after, _MOST)
+        self._after = until = there[-1] if len(there) == _MOST else _START
+        some = failures.unresolved(connection, after, None if until == _START else until, _MOST)
+        known = {(each.endpoint_id, each.failure): each for each in some}
         found: list[_Found] = []
         for place in {**dict.fromkeys(there), **dict.fromkeys(known)}:
             endpoint_id, failure = place

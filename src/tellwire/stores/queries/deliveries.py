@@ -13,8 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Select, and_, select, text
 
+from tellwire.ids import id_floor
 from tellwire.model.deliveries import IN_LINE, Attempt, Delivery
-from tellwire.model.units import Micros
+from tellwire.model.units import MICROS, Micros
 from tellwire.stores.queries.paging import Page, PageRequest, matching, newest, since, unindexed
 from tellwire.stores.records import attempt_rows, ledger_rows
 from tellwire.stores.schema.tables import (
@@ -82,6 +83,7 @@ class _Last(Struct):
 
 _last = msgspec.json.Decoder(_Last)
 _MANY = 1000
+_AHEAD = 10 * MICROS
 
 
 class _Options(Struct):
@@ -138,7 +140,8 @@ def page(
     if chosen.webhook_id:
         query = query.where(deliveries.c.id.in_(of_webhook_id(connection, chosen.webhook_id)))
     if chosen.until is not None:
-        query = query.where(deliveries.c.created_at < chosen.until)
+        # Ids are at most a little ahead of the clock, unless it was set back.
+        query = query.where(deliveries.c.id < id_floor(chosen.until + _AHEAD), deliveries.c.created_at < chosen.until)
     query = since(query, deliveries.c.id, deliveries.c.created_at, chosen.since)
     found = newest(connection, query, deliveries.c.id, request, _entry)
     return Page(named(connection, organization_id, found.items), found.after)

@@ -20,6 +20,8 @@ from tellwire.stores.schema.tables import FAILING, attempts, deliveries, failure
 _NEWEST = 20
 """Of so many of the newest deliveries the last failed attempt is looked for."""
 _TRIED = ("failed", "retrying")
+Kind = tuple[str, str]
+"""An endpoint and a reason."""
 _KIND = (deliveries.c.endpoint_id, deliveries.c.failure)
 
 
@@ -30,14 +32,16 @@ class _Cause(Struct):
 _cause = msgspec.json.Decoder(_Cause)
 
 
-def kinds(connection: Connection, most: int) -> list[tuple[str, str]]:
-    """Return the first endpoints and reasons of which deliveries fail, of all organizations."""
-    found: list[tuple[str, str]] = []
+def kinds(connection: Connection, after: Kind, most: int) -> list[Kind]:
+    """Return the next kinds of which deliveries fail, of all organizations."""
+    found: list[Kind] = []
     query = select(*_KIND).where(text(FAILING)).order_by(*_KIND).limit(1)
-    further = query
-    while len(found) < most and (row := connection.execute(further).one_or_none()) is not None:
-        found.append((row.endpoint_id, row.failure))
-        further = query.where(tuple_(*_KIND) > tuple_(*found[-1]))
+    while len(found) < most:
+        row = connection.execute(query.where(tuple_(*_KIND) > tuple_(*after))).one_or_none()
+        if row is None:
+            break
+        after = (row.endpoint_id, row.failure)
+        found.append(after)
     return found
 
 
@@ -69,9 +73,12 @@ def seen(connection: Connection, organization_id: str, endpoint_id: str, failure
 
 
 def count(connection: Connection, failure: Failure, most: int) -> Count:
-    """Count the deliveries of a failure, up to a bound."""
-    some = _of_kind(failure.organization_id, failure.endpoint_id, failure.failure, deliveries.c.state)
-    first = some.limit(most).subquery()
+    """Count the deliveries of a failure, up to a bound.
+
+    The endpoint is the organization's, so that the index alone tells; with the organization every row would be read.
+    """
+    of_kind = (deliveries.c.endpoint_id == failure.endpoint_id, deliveries.c.failure == failure.failure)
+    first = select(deliveries.c.state).where(text(FAILING), *of_kind).limit(most).subquery()
     rows = connection.execute(select(first.c.state, func.count()).group_by(first.c.state))
     return counted([(state, number) for state, number in rows], most)
 
@@ -83,9 +90,13 @@ def of_kind(connection: Connection, endpoint_id: str, failure: str) -> Failure |
     return None if row is None else _failure(row)
 
 
-def unresolved(connection: Connection, most: int) -> list[Failure]:
-    """Return failures of all organizations that are not resolved."""
-    query = select(failures).where(failures.c.state != "resolved").limit(most)
+def unresolved(connection: Connection, after: Kind, until: Kind | None, most: int) -> list[Failure]:
+    """Return failures of all organizations that are not resolved, of kinds behind `after` and up to `until`."""
+    place = tuple_(failures.c.endpoint_id, failures.c.failure)
+    query = select(failures).where(failures.c.state != "resolved", place > tuple_(*after))
+    if until is not None:
+        query = query.where(place <= tuple_(*until))
+    query = query.order_by(failures.c.endpoint_id, failures.c.failure).limit(most)
     return [_failure(row) for row in connection.execute(query)]
 
 

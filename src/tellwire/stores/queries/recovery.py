@@ -69,7 +69,7 @@ def _failed(connection: Connection, job: Job, scan: int) -> RecoveryScan:
         some = select(deliveries.c.id).where(text(FAILING), *of_kind, theirs, deliveries.c.id > above)
         query = some.order_by(deliveries.c.endpoint_id, deliveries.c.failure, deliveries.c.id).limit(scan)
     else:
-        # With one bound and this order the planner uses the index of failed deliveries, which holds only ids.
+        # With one bound and this order the planner uses the index of failed deliveries.
         some = select(deliveries.c.id).where(text(FAILED), mine, deliveries.c.id > above)
         query = some.order_by(deliveries.c.organization_id, deliveries.c.id).limit(scan)
     ids = [identifier for identifier in connection.execute(query).scalars() if identifier < below]

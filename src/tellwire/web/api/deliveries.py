@@ -17,6 +17,7 @@ from tellwire.model.deliveries import Attempt, DeliveryState, Lane, ReplayEdit
 from tellwire.model.id_form import looks_like_id
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import deliveries, failures, replays
+from tellwire.stores.queries.audit import note
 from tellwire.stores.queries.conversations import party_of
 from tellwire.stores.queries.deliveries import DeliveryEntry, DeliveryFilter
 from tellwire.web.api import sent_bodies
@@ -289,7 +290,7 @@ async def replay_delivery(
 async def replay_selection(
     request: Request[Any, Any, Any], context: ContextDependency, data: JSONBody[Selection]
 ) -> Response[Replayed]:
-    """Send up to 200 once more, in the order given. For more, `recover` of the endpoint."""
+    """Send up to 200 once more, in the order given. For more, `recover` of the endpoint, or `replay` of a failure."""
     ids, audit_change = _ids(data), context.audit_change()
 
     def work(connection: Connection) -> tuple[None, bytes]:
@@ -298,6 +299,8 @@ async def replay_selection(
         if missing:
             raise Invalid("Some deliveries are not there; none was replayed.", *missing)
         made = deliveries.named(connection, context.organization_id, [each for each in entries if each is not None])
+        for endpoint_id in dict.fromkeys(each.delivery.endpoint_id for each in made):
+            note(connection, audit_change, "endpoint.deliveries_replayed", endpoint_id)
         return None, b'{"data":[' + b",".join(map(_shown, made)) + b"]}"
 
     async with context.once(request) as once:

@@ -216,7 +216,7 @@ async def replay_failure(
             id=change.new_id(),
             organization_id=known.organization_id,
             endpoint_id=known.endpoint_id,
-            wanted=Wanted(since=0, until=change.at, include="failed", new_id=wanted.new_id, failure=known.failure),
+            wanted=Wanted(since=0, until=change.at + 1, include="failed", new_id=wanted.new_id, failure=known.failure),
             created_at=change.at,
             updated_at=change.at,
         )

@@ -24,7 +24,7 @@ async def failures(visit: VisitDependency) -> Response[bytes]:
     chosen = visit.query.get("state", "open")
     state = chosen if chosen in _STATES else "open"
     wanted = {"state": "" if state == "all" else state, "cursor": visit.query.get("cursor", "")}
-    part = await visit.api.part("/failures", limit=50, endpoint_id=visit.query.get("endpoint_id", ""), **wanted)
+    part = await visit.api.part("/failures", limit=25, endpoint_id=visit.query.get("endpoint_id", ""), **wanted)
     rows = sorted(part.data["data"], key=lambda row: row["last_at"], reverse=True) if part.data else []
     rows.sort(key=lambda row: _ORDER[row["state"]])
     following = part.data["next_cursor"] if part.data else None

@@ -107,9 +107,8 @@ def _deliveries() -> None:
         "deliveries_parked", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where
     )
     where = sa.text("state = 'failed'")
-    op.create_index(
-        "deliveries_failed", "deliveries", ["organization_id", "id"], sqlite_where=where, postgresql_where=where
-    )
+    whole = ["organization_id", "id", "state"]
+    op.create_index("deliveries_failed", "deliveries", whole, sqlite_where=where, postgresql_where=where)
     where = sa.text("lane = 'replay' AND state IN ('pending', 'delivering', 'retrying')")
     op.create_index(
         "deliveries_replayed", "deliveries", ["endpoint_id", "id"], sqlite_where=where, postgresql_where=where
