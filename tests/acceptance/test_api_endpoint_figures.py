@@ -154,3 +154,15 @@ def test_counts_that_could_not_be_stored_are_counted_again() -> None:
         took=2000,
         slowest=1000,
     )
+
+
+def test_a_sample_is_rendered_in_every_format_and_stays_the_same(app: Served) -> None:
+    for form, name in (("row", "messages.insert"), ("chat", "incoming_message"), ("meta", "meta.messages")):
+        first, again = (app.call("GET", f"/v1/events/samples/{form}?name={name}") for _ in range(2))
+        assert (first.status, first.body) == (200, again.body)
+        assert b"Nobody wrote this" in first.body
+    assert app.get("/v1/events/samples/row")["data"]["direction"] == "incoming"
+    app.call("GET", "/v1/events/samples/row?name=meta.messages").problem(404)
+    app.call("GET", "/v1/events/samples/row?name=no.such").problem(404)
+    app.call("GET", "/v1/events/samples/xml").problem(404)
+    app.call("GET", "/v1/events/samples/row", key=app.key("webhooks:manage")).problem(403)

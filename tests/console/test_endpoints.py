@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 from tests.console.visitor import Visitor
-from tests.served import HOOK, Served, served
+from tests.served import HOOK, Reply, Served, served
 from tests.world import HOUR, envelope, incoming
 
 import tellwire_sdk
@@ -231,9 +231,52 @@ def test_a_recovery_is_begun_seen_and_cancelled(app: Served, owner: Visitor) -> 
     assert (job["since"], job["include"], job["state"]) == ("2026-05-06T03:00:00+00:00", "missing", "queued")
     assert "0 percent of the time is gone through" in owner.page(path)
     assert owner.submit(path, f"{path}/recover", since="2026-05-06T03:00:00", include="all").status == 409
-    assert owner.submit(path, f"{path}/recover", since="yesterday", include="all").status == 422
+    reply = owner.submit(path, f"{path}/recover", since="yesterday", include="all")
+    assert (reply.status, 'id="since-fault"' in reply.body.decode()) == (422, True)
+    assert 'value="yesterday"' in reply.body.decode()
     owner.submit(path, f"{path}/recover/{job['id']}/cancel")
     assert "Cancelled" in owner.page(path)
+
+
+def test_a_secret_of_ones_own_that_cannot_be_used_is_told_of_beside_its_field(app: Served, owner: Visitor) -> None:
+    made = endpoint(app)
+    path = f"/endpoints/{made['id']}"
+    reply = owner.submit(path, f"{path}/rotate", secret="too short", hours="72")
+    page = reply.body.decode()
+    assert reply.status == 422
+    assert re.search(r'id="secret-fault" role="alert">[^<]*16', page)
+    assert '<option value="72" selected>' in page
+    assert "too short" not in page
+    reply = owner.submit(path, f"{path}/rotate", secret="an invented secret of the customer", hours="0")
+    assert reply.status == 303
+    shown = owner.get(f"{path}/secret", cookie=f"tellwire_session={owner.cookie}; " + cookie_of(reply))
+    assert "an invented secret of the customer" in shown.body.decode()
+    assert "Max-Age=0" in shown.headers["set-cookie"]
+    for cookie in ("tellwire_shown_once=nonsense", "tellwire_shown_once=00000000.AAAA", cookie_of(reply).swapcase()):
+        page = owner.get(f"{path}/secret", cookie=f"tellwire_session={owner.cookie}; {cookie}").body.decode()
+        assert "cannot be shown again" in page
+    stranger = Visitor.entered(app)
+    page = stranger.get(
+        f"{path}/secret", cookie=f"tellwire_session={stranger.cookie}; " + cookie_of(reply)
+    ).body.decode()
+    assert "cannot be shown again" in page
+    assert len(app.get(f"/v1/webhook-endpoints/{made['id']}")["secrets"]) == 1
+
+
+def cookie_of(reply: Reply) -> str:
+    """The cookie that an answer sets, as a browser sends it back."""
+    return reply.headers["set-cookie"].partition(";")[0]
+
+
+def test_what_is_live_is_sent_anew_only_when_it_has_changed(app: Served, owner: Visitor) -> None:
+    made = endpoint(app)
+    path = f"/endpoints/{made['id']}"
+    owner.submit(path, f"{path}/recover", since="2026-05-06T03:00:00", until="", include="missing")
+    owner.submit(path, f"{path}/rotate", hours="1")
+    for page in ("/endpoints", path):
+        once, again = (re.findall(r"<div data-live=.*?<!--/live-->", owner.page(page), re.DOTALL) for _ in range(2))
+        assert once == again
+        assert once
 
 
 def test_deleting_says_with_numbers_what_will_happen(app: Served, owner: Visitor) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import Connection, ScalarSelect, bindparam, delete, func, literal, select, text
+from sqlalchemy import BigInteger, Connection, ScalarSelect, bindparam, cast, delete, func, literal, select, text
 
 from tellwire.endpoints.traffic import KEPT, Traffic
 from tellwire.ids import micros_of
@@ -52,17 +52,36 @@ def add(connection: Connection, counted: Iterable[Traffic], now: Micros) -> None
 
 
 def of_endpoints(
-    connection: Connection, organization_id: str, endpoint_ids: Sequence[str], *, width: Micros, since: Micros
+    connection: Connection, organization_id: str, endpoint_ids: Sequence[str], *, since: Micros, width: Micros
 ) -> list[Traffic]:
-    """Return the buckets of a width that begin at a time or later, of some endpoints."""
+    """Return the counts of some endpoints since a time, in buckets of a width that those that are kept divide."""
     table = endpoint_traffic.c
-    query = select(endpoint_traffic).where(
-        table.organization_id == organization_id,
-        table.endpoint_id.in_(endpoint_ids),
-        table.width == width,
-        table.since >= since,
+    kept = max(each for each in KEPT if each <= width)
+    bucket = (table.since - table.since % width).label("bucket")
+    sums = [cast(func.sum(column), BigInteger) for column in (table.delivered, table.failed, table.took)]
+    query = (
+        select(table.endpoint_id, bucket, *sums, func.max(table.slowest))
+        .where(
+            table.organization_id == organization_id,
+            table.endpoint_id.in_(endpoint_ids),
+            table.width == kept,
+            table.since >= since,
+        )
+        .group_by(table.endpoint_id, bucket)
     )
-    return [Traffic(**dict(zip(_COLUMNS, row, strict=True))) for row in connection.execute(query)]
+    return [
+        Traffic(
+            organization_id=organization_id,
+            endpoint_id=endpoint_id,
+            width=width,
+            since=begins,
+            delivered=delivered,
+            failed=failed,
+            took=took,
+            slowest=slowest,
+        )
+        for endpoint_id, begins, delivered, failed, took, slowest in connection.execute(query)
+    ]
 
 
 def waiting_for(

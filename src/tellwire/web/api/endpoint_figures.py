@@ -12,10 +12,10 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
-from tellwire.endpoints.traffic import KEPT, Traffic
+from tellwire.endpoints.traffic import Traffic
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.row_json import instant
-from tellwire.model.time_buckets import BUCKETS, Buckets, Span, start_of
+from tellwire.model.time_buckets import BUCKETS, Buckets, Span
 from tellwire.model.units import MICROS, Micros
 from tellwire.stores.queries import endpoint_traffic
 from tellwire.stores.queries import endpoints as endpoint_queries
@@ -28,8 +28,8 @@ from tellwire.web.responses import json_response, page_response
 
 _READ = {"scopes": ("read", "webhooks:manage")}
 _NOUN = "webhook-endpoints"
-MOST = 10_000
-MOST_OF_MANY = 1_000
+MOST = 1_000
+MOST_OF_MANY = 200
 _MILLI = 1_000
 
 SpanName = Annotated[
@@ -62,7 +62,7 @@ class FiguresRead(Struct, kw_only=True):
     mean_milliseconds: Milliseconds
     slowest_milliseconds: Milliseconds
     waiting: Annotated[
-        int, Meta(description="Deliveries that are still to be made. Counting stops at 10000, in a list at 1000.")
+        int, Meta(description="Deliveries that are still to be made. Counting stops at 1000, in a list at 200.")
     ]
     waiting_since: When | None
     parked: Annotated[int, Meta(description="Deliveries that wait until the endpoint is resumed. Bounded likewise.")]
@@ -115,15 +115,11 @@ def _span(given: str) -> Span:
 async def _found(context: RequestContext, some: Sequence[Endpoint], span: Span, now: Micros, *, most: int) -> _Found:
     cut, owner, ids = BUCKETS[span], context.organization_id, [endpoint.id for endpoint in some]
     begins = cut.begins(now)[0]
-    width = max(kept for kept in KEPT if kept <= cut.width)
 
     def work(connection: Connection) -> _Found:
         traffic: dict[str, dict[Micros, Traffic]] = defaultdict(dict)
-        for each in endpoint_traffic.of_endpoints(connection, owner, ids, width=width, since=begins):
-            since = start_of(each.since, cut.width)
-            known = traffic[each.endpoint_id].setdefault(since, each)
-            if known is not each:
-                known.add(each)
+        for each in endpoint_traffic.of_endpoints(connection, owner, ids, since=begins, width=cut.width):
+            traffic[each.endpoint_id][each.since] = each
         return _Found(traffic, endpoint_traffic.waiting_for(connection, owner, ids, most=most))
 
     return await context.read(work)

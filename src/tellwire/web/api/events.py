@@ -12,8 +12,11 @@ from msgspec.json import encode
 
 from tellwire.endpoints import samples
 from tellwire.errors import NotFound
+from tellwire.ids import IdMaker
 from tellwire.model.deliveries import Action, Endpoint, Entity, Event, SentAs
 from tellwire.model.row_json import instant
+from tellwire.model.time_buckets import start_of
+from tellwire.model.units import DAY
 from tellwire.ports.formats import Format
 from tellwire.stores.queries import events
 from tellwire.stores.queries.events import EventFilter
@@ -154,8 +157,9 @@ async def read_sample(
 ) -> Response[dict[str, Any]]:
     """What an endpoint of this format with default options would be sent for an event that never happened, as a test
     sends it; 404 when the format has no such event."""
-    format_, services = _format(context, format_name), context.services
-    event = samples.sample(format_, name, context.organization_id, services.clock.now(), services.store.new_id)
+    format_, today = _format(context, format_name), start_of(context.services.clock.now(), DAY)
+    ids = IdMaker(random=lambda _: 0)  # the same bytes all day
+    event = samples.sample(format_, name, context.organization_id, today, lambda: ids.make(today))
     known = name in format_.EVENTS and format_.names(event)
     body = format_.encode(event, plain_endpoint(event, format_name), SentAs(event.id)) if known else None
     if body is None:

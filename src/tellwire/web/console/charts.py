@@ -9,33 +9,38 @@ from msgspec import Struct
 
 from tellwire.web.console.words import words
 
-WIDTH = 5
-"""Of a bar with its gap; a gap is 1 wide."""
+_WIDTH = 5
+_BAR = 4
+_LEAST = 1.5
 
 
-class Bar(Struct, frozen=True):
-    """A bar of a chart: delivered attempts at the bottom, failed ones on top of them."""
+class Bars(Struct, frozen=True):
+    """The bars of a chart as two paths: delivered attempts at the bottom, failed ones on top of them."""
 
-    x: int
-    delivered_y: float
-    delivered_height: float
-    failed_y: float
-    failed_height: float
+    delivered: str
+    failed: str
 
 
-def bars(buckets: Sequence[Mapping[str, Any]], height: int) -> list[Bar]:
+def bars(buckets: Sequence[Mapping[str, Any]], height: int) -> Bars:
     """Return a bar for each bucket; the highest is as high as the chart, and whatever happened can be seen."""
     most = max((each["delivered"] + each["failed"] for each in buckets), default=0)
-    found = []
+    delivered, failed = [], []
     for index, each in enumerate(buckets):
         good, bad = _high(each["delivered"], most, height), _high(each["failed"], most, height)
         good = min(good, height - bad)
-        found.append(Bar(index * WIDTH, round(height - good, 1), good, round(height - good - bad, 1), bad))
-    return found
+        if good:
+            delivered.append(_bar(index, height, good))
+        if bad:
+            failed.append(_bar(index, height - good, bad))
+    return Bars("".join(delivered), "".join(failed))
+
+
+def _bar(index: int, bottom: float, height: float) -> str:
+    return f"M{index * _WIDTH} {bottom:g}v-{height:g}h{_BAR}v{height:g}z"
 
 
 def _high(count: int, most: int, height: int) -> float:
-    return round(max(count / most * height, 1.5), 1) if count else 0.0
+    return round(max(count / most * height, _LEAST), 1) if count else 0.0
 
 
 def grouped(number: int) -> str:

@@ -27,7 +27,7 @@ from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
 from tellwire.web.request import StateDependency
 
-MOST = 10_000
+MOST = 1_000
 """Where the API stops counting what waits for one endpoint."""
 _SPANS = ("hour", "day", "month")
 _EVENTS = 15

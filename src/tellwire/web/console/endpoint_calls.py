@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -13,38 +12,60 @@ from litestar.params import FromPath
 from tellwire.web.console import charts
 from tellwire.web.console.api_calls import ApiProblem
 from tellwire.web.console.endpoint import path_of
+from tellwire.web.console.endpoint_form import field_errors
 from tellwire.web.console.endpoints import MANAGE, OPERATES, with_secret
 from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
-from tellwire.web.console.words import words
 from tellwire.web.request import AppState, StateDependency
 
 _OPERATE = {"scopes": OPERATES}
+_OVERLAP = 24
+"""Hours for which the old secret signs as well, unless another number is chosen."""
+_MOST_DIGITS = 6
 
 
-@post("/endpoints/{endpoint_id:str}/rotate", opt=MANAGE, include_in_schema=False, status_code=303)
+@get("/endpoints/{endpoint_id:str}/rotate", opt=MANAGE, include_in_schema=False)
+async def rotate_page(endpoint_id: FromPath[str], visit: VisitDependency) -> Response[bytes]:
+    """The form for a new secret."""
+    return await _again(visit, endpoint_id, "rotate", {"hours": _OVERLAP})
+
+
+@post("/endpoints/{endpoint_id:str}/rotate", opt=MANAGE, include_in_schema=False, status_code=200)
 async def rotate_secret(
     endpoint_id: FromPath[str], request: Request[Any, Any, Any], visit: VisitDependency, app_state: StateDependency
 ) -> Response[Any]:
     """Give an endpoint a new secret, which the next page shows once."""
     form = await request.form()
-    body: dict[str, Any] = {"overlap_seconds": _hours(str(form.get("hours", "24"))) * 3600}
+    text = str(form.get("hours", ""))
+    hours = int(text) if text.isascii() and text.isdecimal() and len(text) < _MOST_DIGITS else _OVERLAP
+    body: dict[str, Any] = {"overlap_seconds": hours * 3600}
     if secret := str(form.get("secret", "")):
         body["secret"] = secret
     path = path_of(endpoint_id)
-    made = await visit.api.send("POST", f"{path}/rotate-secret", body, once=str(form.get("once", "")))
+    try:
+        made = await visit.api.send("POST", f"{path}/rotate-secret", body, once=str(form.get("once", "")))
+    except ApiProblem as problem:
+        return await _again(visit, endpoint_id, "rotate", {"hours": hours}, problem)
     shown = {"secret": made["secret"], "whsec_secret": made["whsec_secret"]}
     return with_secret(visit, app_state, made["id"], shown)
 
 
-def _hours(text: str) -> float:
-    try:
-        hours = float(text)
-    except ValueError:
-        hours = math.nan
-    if not math.isfinite(hours):
-        raise ApiProblem(422, {"type": "urn:tellwire:problem:invalid", "detail": words("endpoint.overlap_no_number")})
-    return hours
+async def _again(
+    visit: Visit, endpoint_id: str, form: str, typed: dict[str, Any], problem: ApiProblem | None = None
+) -> Response[bytes]:
+    """Show a form by itself, with what was typed into it and what was wrong with that."""
+    if problem is not None and problem.status not in (409, 422):
+        raise problem
+    endpoint = await visit.api.get(path_of(endpoint_id))
+    return visit.page(
+        "endpoint_again.html",
+        status=problem.status if problem else 200,
+        endpoint=endpoint,
+        form=form,
+        typed=typed,
+        errors=field_errors(problem.errors) if problem else {},
+        detail=problem.detail if problem else "",
+    )
 
 
 @get("/endpoints/{endpoint_id:str}/test", opt=_OPERATE, include_in_schema=False)
@@ -105,15 +126,26 @@ async def resume(endpoint_id: FromPath[str], visit: VisitDependency) -> Response
     return _back(visit, endpoint_id, "endpoint_resumed")
 
 
-@post("/endpoints/{endpoint_id:str}/recover", opt=_OPERATE, include_in_schema=False, status_code=303)
+@get("/endpoints/{endpoint_id:str}/recover", opt=_OPERATE, include_in_schema=False)
+async def recover_page(endpoint_id: FromPath[str], visit: VisitDependency) -> Response[bytes]:
+    """The form for a recovery."""
+    typed = {"since": "", "until": "", "include": "failed", "new_id": ""}
+    return await _again(visit, endpoint_id, "recover", typed)
+
+
+@post("/endpoints/{endpoint_id:str}/recover", opt=_OPERATE, include_in_schema=False, status_code=200)
 async def recover(endpoint_id: FromPath[str], request: Request[Any, Any, Any], visit: VisitDependency) -> Response[Any]:
     """Deliver once more what the endpoint missed."""
     form = await request.form()
-    body: dict[str, Any] = {"since": _instant(str(form.get("since", ""))), "include": str(form.get("include", ""))}
-    if until := str(form.get("until", "")):
-        body["until"] = _instant(until)
-    body["new_id"] = bool(form.get("new_id"))
-    await visit.api.send("POST", f"{path_of(endpoint_id)}/recover", body, once=str(form.get("once", "")))
+    typed = {name: str(form.get(name, "")) for name in ("since", "until", "include", "new_id")}
+    body: dict[str, Any] = {"since": _instant(typed["since"]), "include": typed["include"]}
+    if typed["until"]:
+        body["until"] = _instant(typed["until"])
+    body["new_id"] = bool(typed["new_id"])
+    try:
+        await visit.api.send("POST", f"{path_of(endpoint_id)}/recover", body, once=str(form.get("once", "")))
+    except ApiProblem as problem:
+        return await _again(visit, endpoint_id, "recover", typed, problem)
     return _back(visit, endpoint_id, "recovery_begun")
 
 
@@ -139,4 +171,14 @@ def _back(visit: Visit, endpoint_id: str, done: str) -> Response[Any]:
     return visit.back(f"/endpoints/{quote(endpoint_id, safe='')}", done=done)
 
 
-HANDLERS = (rotate_secret, test_page, send_test, pause, resume, recover, cancel_recovery)
+HANDLERS = (
+    rotate_page,
+    rotate_secret,
+    test_page,
+    send_test,
+    pause,
+    resume,
+    recover_page,
+    recover,
+    cancel_recovery,
+)

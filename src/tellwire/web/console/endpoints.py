@@ -20,8 +20,8 @@ OPERATES = ("webhooks:manage", "webhooks:operate")
 
 STATES = {"paused": "waiting", "disabled": "bad", "failing": "bad", "healthy": "good", "unknown": "none"}
 """How an endpoint is → how that looks (`state` of the templates' macros)."""
-_PAGE = 50
-MOST_LISTED = 1000
+_PAGE = 40
+MOST_LISTED = 200
 """Where the API stops counting what waits for each endpoint of a list."""
 
 
