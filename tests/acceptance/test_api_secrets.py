@@ -172,7 +172,7 @@ def test_nothing_planted_is_read_anywhere(app: Served) -> None:
         for method, path, _ in ROUTES
         if method == "GET" and not path.endswith(("/stream", "/erasure"))
     ]
-    for path in [*paths, "/", "/metrics", "/version", "/readyz", "/openapi.json"]:
+    for path in [*paths, "/login", "/metrics", "/version", "/readyz", "/openapi.json"]:
         answer = app.call("GET", path, key=key)
         assert answer.status == 200, (path, answer.body)
         read.append(f"{path}\n{answer.headers}\n{answer.body.decode()}")
