@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 from sqlalchemy import Connection
 from tests.console.markup import MARKUP, plain
 from tests.console.visitor import Visitor
@@ -170,7 +170,7 @@ def template(app: Served, number: str) -> str:
     return str(app.get("/v1/templates?name=order_ready")["data"][0]["id"])
 
 
-def _put(c: Connection, app: Served, name: str, *, components: Any, **more: str) -> None:
+def _put(c: Connection, app: Served, name: str, *, components: Any, **more: Any) -> None:
     made = Template(
         id=app.world.store.new_id(),
         organization_id=DEFAULT_ORGANIZATION,
@@ -232,7 +232,12 @@ def test_templates_are_created_synchronised_and_deleted_at_meta(app: Served, own
 
 def test_a_browser_checks_a_token_and_tries_an_agent(app: Served, owner: Visitor, number: str, page: Page) -> None:
     alerts: list[str] = []
-    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.accept()))
+
+    def accept(dialog: Dialog) -> None:
+        alerts.append(dialog.message)
+        dialog.accept()
+
+    page.on("dialog", accept)
     page.context.add_cookies(
         [{"name": "tellwire_session", "value": owner.cookie, "url": f"http://127.0.0.1:{app.port}"}]
     )

@@ -21,8 +21,9 @@ ROUTES = {
 
 
 def line(kind: str, number: str = "400500600700", endpoint: str = "an-endpoint") -> Line:
-    about = {"phone_number_id": number} if kind.startswith(("account", "number", "secret", "app")) else {}
-    return Line(kind=kind, cause="", **about or {"endpoint_id": endpoint})
+    if kind.startswith(("account", "number", "secret", "app")):
+        return Line(kind=kind, cause="", phone_number_id=number)
+    return Line(kind=kind, cause="", endpoint_id=endpoint)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -113,7 +113,7 @@ async def _number(
         "number.html",
         status=status,
         account=account,
-        given={name: account[name] or "" for name in (*_TEXTS, *_CHOICES, "agent_id", "send_rate")} | (given or {}),
+        given={name: account[name] or "" for name in (*_TEXTS, *_CHOICES, "agent_id", "send_rate")} | dict(given or {}),
         faults=faults or {},
         checked=checked,
         agent_options=[("", words("numbers.nobody")), *_models(agents, account["agent_id"] or "")],
