@@ -183,6 +183,36 @@ def test_an_agent_is_paused_and_answers_again(app: Served, owner: Visitor) -> No
     assert app.call("PATCH", f"/v1/accounts/{NUMBER}", {"agent_id": None}).status == 200
 
 
+def test_a_file_is_refused_in_words_and_without_the_token_of_the_page(app: Served, owner: Visitor) -> None:
+    path = writes(app, "5215500000030", "Hello?")
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', owner.page(path))
+    assert token is not None
+    before = len(app.query("SELECT id FROM media"))
+    for csrf, kind, status_code, words in (
+        ("0" * 64, "image/png", 403, "load it again"),
+        ("", "image/png", 403, "load it again"),
+        (token[1], "text/html", 422, "must be one that Meta takes"),
+    ):
+        fields = {"csrf": csrf, "caption": HOSTILE}
+        parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{each}' for name, each in fields.items()]
+        parts.append(f'Content-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: {kind}\r\n\r\nbytes')
+        body = "".join(f"--frontier\r\n{part}\r\n" for part in parts) + "--frontier--\r\n"
+        reply = app.send(
+            "POST",
+            f"{path}/file",
+            body.encode(),
+            {
+                "cookie": f"tellwire_session={owner.cookie}",
+                "origin": f"http://127.0.0.1:{app.port}",
+                "content-type": "multipart/form-data; boundary=frontier",
+            },
+        )
+        assert (reply.status, words in reply.body.decode()) == (status_code, True), reply.body
+        assert b"<script>alert" not in reply.body
+    assert app.query("SELECT id FROM media WHERE state = 'stored'") == []
+    assert len(app.query("SELECT id FROM media")) <= before + 1
+
+
 # --- whatever comes ---------------------------------------------------------------------------------------------------
 
 
@@ -304,7 +334,7 @@ def test_what_is_noted_stands_beside_the_chat_also_on_a_narrow_screen(app: Serve
     assert page.evaluate("document.documentElement.scrollWidth") <= 360, "nothing is wider than the screen"
     page.locator("#file summary").click()
     page.get_by_label("Picture, video").set_input_files(
-        {"name": "receipt.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 invented"}
+        {"name": "receipt.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 " + bytes(3 * 1024 * 1024)}
     )
     page.get_by_label("Words beside it").fill("Your receipt")
     page.locator("#file").get_by_role("button", name="Send").click()

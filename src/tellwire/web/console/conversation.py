@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from litestar import Request, Response, get, post
-from litestar.datastructures import FormMultiDict, UploadFile
+from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from tellwire.web.api.media.forms import FormFile, boundary_of, read_form
 from tellwire.web.console.api_calls import ApiProblem, Part
 from tellwire.web.console.chat import bubbles, snippet
-from tellwire.web.console.inbox import may_write, name_of, window_of
+from tellwire.web.console.inbox import may_write, name_of, number_of, window_of
 from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
+from tellwire.web.console.sessions import check_csrf
 from tellwire.web.console.template_forms import TemplateForm, form_of, message_of
 from tellwire.web.console.words import words
 from tellwire.web.parameters import our_id
@@ -77,6 +79,7 @@ async def _page(
         row=row,
         base=f"/inbox/{conversation_id}",
         customer=customer,
+        number=number_of(row),
         window=window_of(row, app_state.services.clock.now()),
         messages=messages,
         bubbles=bubbles(
@@ -155,32 +158,39 @@ async def send_template(
     return await _send(visit, app_state, conversation_id, form, body, typed=typed)
 
 
-@post(f"{_PATH}/file", **_WRITE)
+@post(
+    f"{_PATH}/file",
+    opt={"scopes": ("messages:write",), "streams": True},
+    include_in_schema=False,
+    status_code=303,
+    request_max_body_size=None,
+)
 async def send_file(
     conversation_id: FromPath[str], request: AnyRequest, visit: VisitDependency, app_state: StateDependency
 ) -> Answer:
-    """Upload a file and send it."""
-    form = await request.form()
-    file, caption = form.get("file"), str(form.get("caption", "")).strip()
-    typed = {"caption": caption}
-    if not isinstance(file, UploadFile) or not file.filename:
-        problem = ApiProblem(422, {"detail": words("inbox.no_file")})
-        return await _page(visit, app_state, conversation_id, problem=problem, typed=typed)
-    row = await visit.api.get(_of(conversation_id))
-    once = str(form.get("once", ""))
+    """Upload a file, as it comes, and send it."""
+    form: dict[str, str] = {}
+    kept: dict[str, Any] = {}
+
+    async def take(file: FormFile, chunks: AsyncIterator[bytes]) -> None:
+        check_csrf(visit.session, form.get("csrf", ""))
+        if not file.filename:
+            raise ApiProblem(422, {"detail": words("inbox.no_file")})
+        row, once = await visit.api.get(_of(conversation_id)), _once(form, "file")
+        account, given = {"account": row["account_id"]}, {"name": file.filename, "mime_type": file.mime_type}
+        kept.update(await visit.api.upload("/media", chunks, account, once=once, **given))
+
     try:
-        media = await visit.api.upload(
-            "/media", await file.read(), {"account": row["account_id"]}, file.filename, file.content_type, once=once
-        )
+        await read_form(request, boundary_of(request), take, file="file", fields=form)
     except ApiProblem as problem:
-        return await _page(visit, app_state, conversation_id, problem=problem, typed=typed)
-    kind = _kind_of(media["mime_type"])
-    value: dict[str, Any] = {"id": media["id"]}
+        return await _page(visit, app_state, conversation_id, problem=problem, typed=form)
+    kind, caption = _kind_of(kept["mime_type"]), form.get("caption", "").strip()
+    value: dict[str, Any] = {"id": kept["id"]}
     if caption and kind in ("image", "video", "document"):
         value["caption"] = caption
     if kind == "document":
-        value["filename"] = media["filename"]
-    return await _send(visit, app_state, conversation_id, form, {"type": kind, kind: value}, typed=typed)
+        value["filename"] = kept["filename"]
+    return await _send(visit, app_state, conversation_id, form, {"type": kind, kind: value}, typed=form)
 
 
 def _kind_of(mime_type: str) -> str:
@@ -194,7 +204,7 @@ async def _send(
     visit: Visit,
     app_state: AppState,
     conversation_id: str,
-    form: FormMultiDict,
+    form: Mapping[str, Any],
     body: Mapping[str, Any],
     *,
     typed: Mapping[str, str],
@@ -209,7 +219,7 @@ async def _send(
     return visit.back(f"/inbox/{sent['conversation_id']}")
 
 
-def _once(form: FormMultiDict, what: str) -> str:
+def _once(form: Mapping[str, Any], what: str) -> str:
     """Return the key of one of the calls that a form makes."""
     given = str(form.get("once", ""))
     return f"{given}-{what}" if given else ""
