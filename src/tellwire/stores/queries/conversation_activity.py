@@ -21,9 +21,9 @@ from tellwire.stores.schema.tables import conversations, messages
 
 NOBODY = "none"
 """The filter for conversations that are assigned to nobody."""
-MOST = 2_000
+MOST = 1_000
 """How many messages, or conversations with a label, one page looks at."""
-_AT_ONCE = 500
+_AT_ONCE = 250
 _DIGITS = 4
 """A number is found by so many of its digits, however it is written."""
 _MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)

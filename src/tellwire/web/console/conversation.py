@@ -56,21 +56,23 @@ async def _page(
     """Show the chat, after a form that was refused with the `problem` and what was `typed`."""
     api, path = visit.api, _of(conversation_id)
     row, cursor = await api.get(path), visit.query.get("cursor", "")
-    messages, notes, labels, people, agent = await asyncio.gather(
+    messages, notes, labels, people, agent, others = await asyncio.gather(
         api.part(f"{path}/messages", limit=50, cursor=cursor),
         api.part(f"{path}/notes", limit=50),
         api.part("/labels", limit=200),
         api.part("/conversations/assignees"),
         api.part(f"{path}/agent"),
+        api.part("/conversations", contact=row["contact_id"] or row["group_id"], limit=10),
     )
-    templates = await _templates(visit, row)
+    typed, window = Typed(typed or {}), window_of(row, app_state.services.clock.now())
     rows = messages.data["data"] if messages.data else []
     if row["unread"] and rows and not cursor and may_write(visit):
         await api.send("POST", f"{path}/read", {"message_id": rows[0]["id"]})
     customer = name_of(row)
     assignees = people.data["data"] if people.data else []
-    forms = {each.id: each for each in templates}
-    typed = Typed(typed or {})
+    chosen = "template" in visit.query or "template" in typed or window.state == "closed"
+    templates = chosen or any(each["content"].get("type") == "template" for each in rows)
+    forms = {each.id: each for each in (await _templates(visit, row) if templates else ())}
     wanted = typed["template"] or visit.query.get("template", "")
     reply = next((each for each in rows if each["id"] == (typed["reply"] or visit.query.get("reply", ""))), None)
     return visit.page(
@@ -80,20 +82,21 @@ async def _page(
         base=f"/inbox/{conversation_id}",
         customer=customer,
         number=number_of(row),
-        window=window_of(row, app_state.services.clock.now()),
+        window=window,
         messages=messages,
         bubbles=bubbles(
             rows,
             customer=customer,
             names={each["id"]: each["name"] for each in assignees},
-            templates={(each.name, each.language): each.text for each in templates},
+            templates={(each.name, each.language): each.text for each in forms.values()},
         ),
         notes=notes,
         labels=[each for each in (labels.data["data"] if labels.data else ()) if each["id"] not in _ids(row["labels"])],
         people=assignees,
         agent=agent,
         agent_name=_agent_name(agent, assignees),
-        others=await _others(visit, row),
+        others=[each for each in (others.data["data"] if others.data else ()) if each["id"] != row["id"]],
+        chosen=chosen,
         forms=forms,
         form=forms.get(wanted),
         reply={"id": reply["id"], "text": snippet(reply)} if reply else None,
@@ -121,13 +124,6 @@ async def _templates(visit: Visit, row: Mapping[str, Any]) -> list[TemplateForm]
     """Return the templates that may be sent from the number of a conversation."""
     found = await visit.api.part("/templates", account=row["account_id"], status="APPROVED", limit=200)
     return sorted(map(form_of, found.data["data"] if found.data else ()), key=lambda each: (each.name, each.language))
-
-
-async def _others(visit: Visit, row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return other conversations with the same customer, newest first."""
-    contact = row["contact_id"] or row["group_id"]
-    found = await visit.api.part("/conversations", contact=contact, limit=10)
-    return [each for each in (found.data["data"] if found.data else ()) if each["id"] != row["id"]]
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------
