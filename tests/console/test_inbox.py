@@ -16,8 +16,11 @@ from tests.served import Served, served
 from tests.world import HOUR, NUMBER, START, WABA, contact, envelope, incoming, status, statuses, value
 
 from tellwire.accounts.templates import Template
+from tellwire.model.members import Member, Role
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.stores.queries import members
 from tellwire.stores.queries import templates as template_queries
+from tellwire.stores.queries.audit import AuditChange
 
 MARIA = "5215500000021"
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'{{1234*4321}}"
@@ -211,6 +214,46 @@ def test_a_file_is_refused_in_words_and_without_the_token_of_the_page(app: Serve
         assert b"<script>alert" not in reply.body
     assert app.query("SELECT id FROM media WHERE state = 'stored'") == []
     assert len(app.query("SELECT id FROM media")) <= before + 1
+
+
+@pytest.fixture(scope="module")
+def viewer(app: Served) -> Visitor:
+    """Somebody who looks, and changes nothing."""
+    return visiting(app, "viewer@example.com", "viewer")
+
+
+def visiting(app: Served, email: str, role: Role) -> Visitor:
+    """A member of a role, logged in."""
+    change = AuditChange(DEFAULT_ORGANIZATION, "a test", START, app.world.store.new_id)
+    draft = Member(id="", organization_id=DEFAULT_ORGANIZATION, email=email, name=f"The {role}", role=role)
+    app.write(lambda c: members.add(c, change, draft))
+    return Visitor.entered(app, email=email)
+
+
+def test_a_viewer_reads_and_changes_nothing(app: Served, owner: Visitor, viewer: Visitor) -> None:
+    path = writes(app, "5215500000031", "Hello?")
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', viewer.page(path))
+    assert token is not None
+    assert "You may read this chat" in viewer.page(path)
+    assert app.get(f"/v1{path.replace('/inbox', '/conversations')}")["unread"] is True
+    actions = re.findall(rf'action="{path}/([a-z]+)"', owner.page(f"{path}?template="))
+    assert {"send", "file", "notes", "labels", "assign", "status", "message"} <= set(actions)
+    assert re.findall(rf'action="{path}/([a-z]+)"', viewer.page(path)) == []
+    for action in (*actions, "agent", "template"):
+        assert viewer.post(f"{path}/{action}", {"csrf": token[1], "text": "x"}).status == 403, action
+
+
+def test_an_agent_answers_and_takes_conversations(app: Served) -> None:
+    path = writes(app, "5215500000032", "Hello?")
+    agent = visiting(app, "agent@example.com", "agent")
+    shown = agent.page(path)
+    mine = re.search(r'value="(member [0-9a-f-]+)">Assign to me', shown)
+    assert mine is not None
+    assert agent.submit(path, f"{path}/assign", to=mine[1]).status == 303
+    assert path in agent.page("/inbox?assignee=me")
+    assert path not in agent.page("/inbox?assignee=none")
+    assert agent.submit(path, f"{path}/notes", note="Mine").status == 303
+    assert "The agent ·" in agent.page(path)
 
 
 # --- whatever comes ---------------------------------------------------------------------------------------------------
