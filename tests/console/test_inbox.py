@@ -171,7 +171,9 @@ def test_labels_notes_and_who_is_to_answer(app: Served, owner: Visitor) -> None:
     (note,) = app.get(f"/v1{path.replace('/inbox', '/conversations')}/notes")["data"]
     assert owner.submit(path, f"{path}/notes", remove=note["id"]).status == 303
     assert owner.submit(path, f"{path}/assign", to="").status == 303
-    assert owner.submit(path, f"{path}/status", do="close").status in (303, 409)
+    for action, word in (("close", "Closed"), ("reopen", "Open")):
+        assert owner.submit(path, f"{path}/status", do=action).status == 303
+        assert f"<dd>{word}</dd>" in owner.page(path)
 
 
 def test_an_agent_is_paused_and_answers_again(app: Served, owner: Visitor) -> None:
