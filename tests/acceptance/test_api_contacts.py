@@ -121,6 +121,7 @@ def test_nothing_of_the_person_is_left_in_any_byte_of_the_files(app: Served, tmp
     newest = app.get(f"/v1/conversations?contact={CUSTOMER}")["data"][0]["id"]
     replayed = app.get(f"/v1/deliveries?conversation_id={newest}")["data"][0]["id"]
     app.post(f"/v1/deliveries/{replayed}/replay", {"body": {"instead": f"{WORDS}, {NAME}"}}, status=202)
+    app.post(f"/v1/conversations/{newest}/notes", {"text": f"{WORDS}, says {NAME}"})
     before = everything(app, tmp_path)
     told = erase(app, person(app))
     assert app.query("SELECT * FROM replay_edits") == []

@@ -16,8 +16,11 @@ from tests.served import Served, served
 from tests.world import HOUR, NUMBER, START, WABA, contact, envelope, incoming, status, statuses, value
 
 from tellwire.accounts.templates import Template
+from tellwire.model.members import Member, Role
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.stores.queries import members
 from tellwire.stores.queries import templates as template_queries
+from tellwire.stores.queries.audit import AuditChange
 
 MARIA = "5215500000021"
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'{{1234*4321}}"
@@ -168,7 +171,9 @@ def test_labels_notes_and_who_is_to_answer(app: Served, owner: Visitor) -> None:
     (note,) = app.get(f"/v1{path.replace('/inbox', '/conversations')}/notes")["data"]
     assert owner.submit(path, f"{path}/notes", remove=note["id"]).status == 303
     assert owner.submit(path, f"{path}/assign", to="").status == 303
-    assert owner.submit(path, f"{path}/status", do="close").status in (303, 409)
+    for action, word in (("close", "Closed"), ("reopen", "Open")):
+        assert owner.submit(path, f"{path}/status", do=action).status == 303
+        assert f"<dd>{word}</dd>" in owner.page(path)
 
 
 def test_an_agent_is_paused_and_answers_again(app: Served, owner: Visitor) -> None:
@@ -181,6 +186,76 @@ def test_an_agent_is_paused_and_answers_again(app: Served, owner: Visitor) -> No
     assert owner.submit(path, f"{path}/agent", do="resume").status == 303
     assert "Bot answers here." in owner.page(path)
     assert app.call("PATCH", f"/v1/accounts/{NUMBER}", {"agent_id": None}).status == 200
+
+
+def test_a_file_is_refused_in_words_and_without_the_token_of_the_page(app: Served, owner: Visitor) -> None:
+    path = writes(app, "5215500000030", "Hello?")
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', owner.page(path))
+    assert token is not None
+    before = len(app.query("SELECT id FROM media"))
+    for csrf, kind, status_code, words in (
+        ("0" * 64, "image/png", 403, "load it again"),
+        ("", "image/png", 403, "load it again"),
+        (token[1], "text/html", 422, "must be one that Meta takes"),
+    ):
+        fields = {"csrf": csrf, "caption": HOSTILE}
+        parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{each}' for name, each in fields.items()]
+        parts.append(f'Content-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: {kind}\r\n\r\nbytes')
+        body = "".join(f"--frontier\r\n{part}\r\n" for part in parts) + "--frontier--\r\n"
+        reply = app.send(
+            "POST",
+            f"{path}/file",
+            body.encode(),
+            {
+                "cookie": f"tellwire_session={owner.cookie}",
+                "origin": f"http://127.0.0.1:{app.port}",
+                "content-type": "multipart/form-data; boundary=frontier",
+            },
+        )
+        assert (reply.status, words in reply.body.decode()) == (status_code, True), reply.body
+        assert b"<script>alert" not in reply.body
+    assert app.query("SELECT id FROM media WHERE state = 'stored'") == []
+    assert len(app.query("SELECT id FROM media")) <= before + 1
+
+
+@pytest.fixture(scope="module")
+def viewer(app: Served) -> Visitor:
+    """Somebody who looks, and changes nothing."""
+    return visiting(app, "viewer@example.com", "viewer")
+
+
+def visiting(app: Served, email: str, role: Role) -> Visitor:
+    """A member of a role, logged in."""
+    change = AuditChange(DEFAULT_ORGANIZATION, "a test", START, app.world.store.new_id)
+    draft = Member(id="", organization_id=DEFAULT_ORGANIZATION, email=email, name=f"The {role}", role=role)
+    app.write(lambda c: members.add(c, change, draft))
+    return Visitor.entered(app, email=email)
+
+
+def test_a_viewer_reads_and_changes_nothing(app: Served, owner: Visitor, viewer: Visitor) -> None:
+    path = writes(app, "5215500000031", "Hello?")
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', viewer.page(path))
+    assert token is not None
+    assert "You may read this chat" in viewer.page(path)
+    assert app.get(f"/v1{path.replace('/inbox', '/conversations')}")["unread"] is True
+    actions = re.findall(rf'action="{path}/([a-z]+)"', owner.page(f"{path}?template="))
+    assert {"send", "file", "notes", "labels", "assign", "status", "message"} <= set(actions)
+    assert re.findall(rf'action="{path}/([a-z]+)"', viewer.page(path)) == []
+    for action in (*actions, "agent", "template"):
+        assert viewer.post(f"{path}/{action}", {"csrf": token[1], "text": "x"}).status == 403, action
+
+
+def test_an_agent_answers_and_takes_conversations(app: Served) -> None:
+    path = writes(app, "5215500000032", "Hello?")
+    agent = visiting(app, "agent@example.com", "agent")
+    shown = agent.page(path)
+    mine = re.search(r'value="(member [0-9a-f-]+)">Assign to me', shown)
+    assert mine is not None
+    assert agent.submit(path, f"{path}/assign", to=mine[1]).status == 303
+    assert path in agent.page("/inbox?assignee=me")
+    assert path not in agent.page("/inbox?assignee=none")
+    assert agent.submit(path, f"{path}/notes", note="Mine").status == 303
+    assert "The agent ·" in agent.page(path)
 
 
 # --- whatever comes ---------------------------------------------------------------------------------------------------
@@ -304,7 +379,7 @@ def test_what_is_noted_stands_beside_the_chat_also_on_a_narrow_screen(app: Serve
     assert page.evaluate("document.documentElement.scrollWidth") <= 360, "nothing is wider than the screen"
     page.locator("#file summary").click()
     page.get_by_label("Picture, video").set_input_files(
-        {"name": "receipt.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 invented"}
+        {"name": "receipt.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4 " + bytes(3 * 1024 * 1024)}
     )
     page.get_by_label("Words beside it").fill("Your receipt")
     page.locator("#file").get_by_role("button", name="Send").click()

@@ -18,12 +18,13 @@ from tests.world import DAY, World, incoming, play, status, statuses, text_messa
 from tellwire.conversations import outgoing
 from tellwire.model.deliveries import ReplayEdit
 from tellwire.model.inbound import Outcome
+from tellwire.model.marks import Label, Note
 from tellwire.model.routing import PARTITIONS
 from tellwire.model.sources import Source
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.observability.counters import Counters
 from tellwire.privacy.retention import BATCH_SECONDS, DEDUPE, Retention, RetentionPeriods, next_size
-from tellwire.stores.queries import replays, retention, sources
+from tellwire.stores.queries import conversation_marks, labels, notes, replays, retention, sources
 from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.sqlite.store import SqliteStore, raw
 from tellwire.stores.work_queues.retention import SqlRetention
@@ -523,3 +524,33 @@ async def test_what_was_other_about_a_replay_goes_with_its_delivery(world: World
     await rounds.round()
     left = await counts(world)
     assert (left["deliveries"], left["replay_edits"]) == (0, 0)
+
+
+async def test_what_people_noted_goes_with_its_conversation(world: World) -> None:
+    await world.post(incoming("wamid.1"))
+    ((conversation,),) = await world.query("SELECT id FROM conversations")
+    change = AuditChange(DEFAULT_ORGANIZATION, "a test", world.clock.now(), world.store.new_id)
+    note = Note(
+        id="",
+        organization_id=DEFAULT_ORGANIZATION,
+        conversation_id=conversation,
+        text="x",
+        written_by="y",
+        created_at=0,
+    )
+
+    def noted(connection: Connection) -> None:
+        for _ in range(30):
+            notes.add(connection, change, note)
+        label = Label(id="", organization_id=DEFAULT_ORGANIZATION, name="Urgent")
+        conversation_marks.put_label(connection, change, conversation, labels.add(connection, change, label).id)
+        conversation_marks.assign(connection, change, conversation, "somebody")
+        connection.execute(text("UPDATE conversations SET status = 'closed'"))
+
+    await world.store.write(noted)
+    world.clock.move(31 * DAY)
+    await Rounds(world, FORGETFUL).round()
+    left = await counts(world)
+    gone = ("notes", "conversation_labels", "conversation_marks", "conversations")
+    assert {name: left[name] for name in gone} == dict.fromkeys(gone, 0)
+    assert (await world.query("SELECT count(*) FROM labels"))[0][0] == 1

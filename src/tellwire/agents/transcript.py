@@ -138,7 +138,7 @@ def _list(part: Any, name: str) -> list[Any]:
 
 
 def _order(part: Any) -> str:
-    items = _list(part, "product_items")
+    items = [item for item in _list(part, "product_items") if isinstance(item, dict)]
     listed = ", ".join(f"{item.get('quantity')} × {_text(item, 'product_retailer_id')}" for item in items)
     note = _text(part, "text")
     return f"[an order: {listed or 'no items'}]{f' {note}' if note else ''}"

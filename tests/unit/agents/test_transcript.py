@@ -154,3 +154,7 @@ def test_a_text_is_cut_where_it_pauses(mark: str) -> None:
     first, second = "a" * 3000, "b" * 3000
     assert parts(f"{first}{mark}{second}") == [f"{first}{mark}".strip(), second]
     assert [len(part) for part in parts("a" * 9000)] == [4096, 4096, 808]
+
+
+def test_an_order_of_what_are_no_products_is_an_order() -> None:
+    assert words(b'{"type":"order","order":{"product_items":[5,null]}}') == "[an order: no items]"

@@ -21,9 +21,11 @@ from tellwire.stores.schema.tables import conversations, messages
 
 NOBODY = "none"
 """The filter for conversations that are assigned to nobody."""
-MOST = 2_000
-"""How many messages, or conversations with a label, one page looks at."""
-_AT_ONCE = 500
+MOST = 1_000
+"""How many messages one page looks at."""
+MOST_MARKED = 500
+"""How many conversations with a label, or of an assignee."""
+_AT_ONCE = 250
 _DIGITS = 4
 """A number is found by so many of its digits, however it is written."""
 _MESSAGE = tuple(messages.c[name] for name in ledger_rows.MESSAGE)
@@ -85,8 +87,8 @@ def page(
 
     A page looks at `MOST` messages at the most. Where that ends it, it has fewer conversations than were asked for,
     maybe none, and the next page goes on from there. With a label or an assignee, but no text, it looks at the newest
-    `MOST` of its conversations instead. A text that several messages of a conversation say may bring it on several
-    pages.
+    `MOST_MARKED` of its conversations instead. A text that several messages of a conversation say may bring it on
+    several pages.
     """
     kept: dict[str, Conversation] = {}
     marked = not chosen.text and (chosen.label_id or chosen.assignee not in ("", NOBODY))
@@ -154,7 +156,7 @@ def _marked(
     """Give the newest conversations with the label, else of the assignee, that match."""
     table = conversation_labels if chosen.label_id else marks_table
     query = _labelled(organization_id, chosen) if chosen.label_id else _assigned(organization_id, chosen)
-    newest = query.order_by(table.c.conversation_id.desc()).limit(MOST)
+    newest = query.order_by(table.c.conversation_id.desc()).limit(MOST_MARKED)
     ids = connection.execute(newest).scalars().all()
     placed = [(row[-1] or row.id, _conversation(row)) for row in _matching(connection, organization_id, chosen, ids)]
     yield sorted((each for each in placed if not before or each[0] < before), key=_place, reverse=True), ""

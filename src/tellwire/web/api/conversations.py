@@ -87,7 +87,7 @@ async def list_conversations(
 ) -> Response[ConversationList]:
     """The conversations of the organization; `contact` takes a contact's id, phone number or user id, or a group's
     id. With `label`, `assignee`, `unread`, `q` or `order=activity` that with the newest message comes first, and a page
-    looks at 2,000 messages at the most: it may hold fewer rows than `limit`, even none, and `next_cursor` goes on."""
+    looks at 1,000 messages at the most: it may hold fewer rows than `limit`, even none, and `next_cursor` goes on."""
     by_activity = bool(label or assignee or q or unread)
     by_activity |= choice(order, "order", "created", "activity") == "activity"
     noun = f"{_NOUN}-by-activity" if by_activity else _NOUN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
@@ -15,6 +15,9 @@ from tellwire.web import places
 from tellwire.web.auth import KNOWN_CALLER, Caller
 
 _JSON = (b"content-type", b"application/json")
+
+Body = bytes | AsyncIterator[bytes]
+"""A body, whole or as it comes."""
 
 
 class ApiProblem(Exception):  # noqa: N818 - named after what is wrong
@@ -72,46 +75,59 @@ class Api:
         return await self._call(method, path, {}, body, once=once)
 
     async def upload(
-        self, path: str, file: bytes, fields: Mapping[str, str], filename: str, mime_type: str, *, once: str = ""
+        self, path: str, file: AsyncIterator[bytes], fields: Mapping[str, str], *, name: str, mime_type: str, once: str
     ) -> Any:
-        """Return what is answered to a form with a file (`file`) and other fields.
+        """Return what is answered to a form with a file (`file`) behind other fields; its bytes go on as they come.
 
         Raises:
             ApiProblem: it is refused.
         """
         boundary = secrets.token_hex(16)
-        name, kind = (quote(each, safe=" /.-_()+") for each in (filename, mime_type))
+        name, kind = (quote(each, safe=" /.-_()+;=") for each in (name, mime_type))
         heads = [f'name="{each}"\r\n\r\n{value}\r\n' for each, value in fields.items()]
         heads.append(f'name="file"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n')
-        parts = b"".join(f"--{boundary}\r\nContent-Disposition: form-data; {each}".encode() for each in heads)
-        body = parts + file + f"\r\n--{boundary}--\r\n".encode()
-        head = (b"content-type", f"multipart/form-data; boundary={boundary}".encode())
-        return await self._call("POST", path, {}, body, once=once, kind=head)
+        head = "".join(f"--{boundary}\r\nContent-Disposition: form-data; {each}" for each in heads)
+
+        async def form() -> AsyncIterator[bytes]:
+            yield head.encode()
+            async for chunk in file:
+                yield chunk
+            yield f"\r\n--{boundary}--\r\n".encode()
+
+        headers = [(b"content-type", f"multipart/form-data; boundary={boundary}".encode())]
+        return await self._answer("POST", path, b"", [*headers, *_once(once)], form())
 
     async def _call(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, object],
-        body: object = None,
-        *,
-        once: str = "",
-        kind: tuple[bytes, bytes] = _JSON,
+        self, method: str, path: str, query: Mapping[str, object], body: object = None, once: str = ""
     ) -> Any:
-        """`body`: sent as it is if it is bytes, else as JSON."""
-        sent = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        headers = [(b"accept", b"application/json"), (b"content-length", str(len(sent)).encode())]
-        headers += [kind] if body is not None else []
-        headers += [(b"idempotency-key", once.encode())] if once else []
+        sent = b"" if body is None else msgspec.json.encode(body)
+        headers = [(b"content-length", str(len(sent)).encode()), *_once(once), *([_JSON] if body is not None else [])]
         given = {name: str(value) for name, value in query.items() if value not in ("", None)}
+        return await self._answer(method, path, urlencode(given).encode(), headers, sent)
+
+    async def _answer(
+        self, method: str, path: str, query: bytes, headers: Sequence[tuple[bytes, bytes]], body: Body
+    ) -> Any:
         state = {**self._state, KNOWN_CALLER: self._caller}
-        status, answer = await fetched(
-            self._app, state, method, f"/v1{path}", query=urlencode(given).encode(), headers=headers, body=sent
-        )
+        headers = [(b"accept", b"application/json"), *headers]
+        status, answer = await fetched(self._app, state, method, f"/v1{path}", query=query, headers=headers, body=body)
         found = msgspec.json.decode(answer) if answer else None
         if status >= 400:
             raise ApiProblem(status, found if isinstance(found, dict) else {})
         return found
+
+
+def _once(key: str) -> list[tuple[bytes, bytes]]:
+    return [(b"idempotency-key", key.encode())] if key else []
+
+
+async def _messages(body: Body) -> AsyncIterator[Any]:
+    if isinstance(body, bytes):
+        yield {"type": "http.request", "body": body, "more_body": False}
+        return
+    async for chunk in body:
+        yield {"type": "http.request", "body": chunk, "more_body": True}
+    yield {"type": "http.request", "body": b"", "more_body": False}
 
 
 async def fetched(
@@ -122,7 +138,7 @@ async def fetched(
     *,
     query: bytes,
     headers: Sequence[tuple[bytes, bytes]],
-    body: bytes = b"",
+    body: Body = b"",
 ) -> tuple[int, bytes]:
     """Return the status and the body of an answer of the routes; `path` and `query` as they stand in a URL."""
     scope: dict[str, Any] = {
@@ -141,10 +157,10 @@ async def fetched(
         "state": dict(state),
     }
     answer = _Collected()
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+    messages = _messages(body)
 
     async def receive() -> Any:
-        return next(messages, {"type": "http.disconnect"})
+        return await anext(messages, {"type": "http.disconnect"})
 
     try:
         await app(scope, receive, answer)  # type: ignore[arg-type]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from litestar import Request, Response, get, post
-from litestar.datastructures import FormMultiDict, UploadFile
+from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from tellwire.web.api.media.forms import FormFile, boundary_of, read_form
 from tellwire.web.console.api_calls import ApiProblem, Part
 from tellwire.web.console.chat import bubbles, snippet
-from tellwire.web.console.inbox import may_write, name_of, window_of
+from tellwire.web.console.inbox import may_write, name_of, number_of, window_of
 from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
+from tellwire.web.console.sessions import check_csrf
 from tellwire.web.console.template_forms import TemplateForm, form_of, message_of
 from tellwire.web.console.words import words
 from tellwire.web.parameters import our_id
@@ -54,21 +56,23 @@ async def _page(
     """Show the chat, after a form that was refused with the `problem` and what was `typed`."""
     api, path = visit.api, _of(conversation_id)
     row, cursor = await api.get(path), visit.query.get("cursor", "")
-    messages, notes, labels, people, agent = await asyncio.gather(
+    messages, notes, labels, people, agent, others = await asyncio.gather(
         api.part(f"{path}/messages", limit=50, cursor=cursor),
         api.part(f"{path}/notes", limit=50),
         api.part("/labels", limit=200),
         api.part("/conversations/assignees"),
         api.part(f"{path}/agent"),
+        api.part("/conversations", contact=row["contact_id"] or row["group_id"], limit=10),
     )
-    templates = await _templates(visit, row)
+    typed, window = Typed(typed or {}), window_of(row, app_state.services.clock.now())
     rows = messages.data["data"] if messages.data else []
     if row["unread"] and rows and not cursor and may_write(visit):
         await api.send("POST", f"{path}/read", {"message_id": rows[0]["id"]})
     customer = name_of(row)
     assignees = people.data["data"] if people.data else []
-    forms = {each.id: each for each in templates}
-    typed = Typed(typed or {})
+    chosen = "template" in visit.query or "template" in typed or window.state == "closed"
+    templates = chosen or any(each["content"].get("type") == "template" for each in rows)
+    forms = {each.id: each for each in (await _templates(visit, row) if templates else ())}
     wanted = typed["template"] or visit.query.get("template", "")
     reply = next((each for each in rows if each["id"] == (typed["reply"] or visit.query.get("reply", ""))), None)
     return visit.page(
@@ -77,20 +81,22 @@ async def _page(
         row=row,
         base=f"/inbox/{conversation_id}",
         customer=customer,
-        window=window_of(row, app_state.services.clock.now()),
+        number=number_of(row),
+        window=window,
         messages=messages,
         bubbles=bubbles(
             rows,
             customer=customer,
             names={each["id"]: each["name"] for each in assignees},
-            templates={(each.name, each.language): each.text for each in templates},
+            templates={(each.name, each.language): each.text for each in forms.values()},
         ),
         notes=notes,
         labels=[each for each in (labels.data["data"] if labels.data else ()) if each["id"] not in _ids(row["labels"])],
         people=assignees,
         agent=agent,
         agent_name=_agent_name(agent, assignees),
-        others=await _others(visit, row),
+        others=[each for each in (others.data["data"] if others.data else ()) if each["id"] != row["id"]],
+        chosen=chosen,
         forms=forms,
         form=forms.get(wanted),
         reply={"id": reply["id"], "text": snippet(reply)} if reply else None,
@@ -118,13 +124,6 @@ async def _templates(visit: Visit, row: Mapping[str, Any]) -> list[TemplateForm]
     """Return the templates that may be sent from the number of a conversation."""
     found = await visit.api.part("/templates", account=row["account_id"], status="APPROVED", limit=200)
     return sorted(map(form_of, found.data["data"] if found.data else ()), key=lambda each: (each.name, each.language))
-
-
-async def _others(visit: Visit, row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return other conversations with the same customer, newest first."""
-    contact = row["contact_id"] or row["group_id"]
-    found = await visit.api.part("/conversations", contact=contact, limit=10)
-    return [each for each in (found.data["data"] if found.data else ()) if each["id"] != row["id"]]
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------
@@ -155,32 +154,39 @@ async def send_template(
     return await _send(visit, app_state, conversation_id, form, body, typed=typed)
 
 
-@post(f"{_PATH}/file", **_WRITE)
+@post(
+    f"{_PATH}/file",
+    opt={"scopes": ("messages:write",), "streams": True},
+    include_in_schema=False,
+    status_code=303,
+    request_max_body_size=None,
+)
 async def send_file(
     conversation_id: FromPath[str], request: AnyRequest, visit: VisitDependency, app_state: StateDependency
 ) -> Answer:
-    """Upload a file and send it."""
-    form = await request.form()
-    file, caption = form.get("file"), str(form.get("caption", "")).strip()
-    typed = {"caption": caption}
-    if not isinstance(file, UploadFile) or not file.filename:
-        problem = ApiProblem(422, {"detail": words("inbox.no_file")})
-        return await _page(visit, app_state, conversation_id, problem=problem, typed=typed)
-    row = await visit.api.get(_of(conversation_id))
-    once = str(form.get("once", ""))
+    """Upload a file, as it comes, and send it."""
+    form: dict[str, str] = {}
+    kept: dict[str, Any] = {}
+
+    async def take(file: FormFile, chunks: AsyncIterator[bytes]) -> None:
+        check_csrf(visit.session, form.get("csrf", ""))
+        if not file.filename:
+            raise ApiProblem(422, {"detail": words("inbox.no_file")})
+        row, once = await visit.api.get(_of(conversation_id)), _once(form, "file")
+        account, given = {"account": row["account_id"]}, {"name": file.filename, "mime_type": file.mime_type}
+        kept.update(await visit.api.upload("/media", chunks, account, once=once, **given))
+
     try:
-        media = await visit.api.upload(
-            "/media", await file.read(), {"account": row["account_id"]}, file.filename, file.content_type, once=once
-        )
+        await read_form(request, boundary_of(request), take, file="file", fields=form)
     except ApiProblem as problem:
-        return await _page(visit, app_state, conversation_id, problem=problem, typed=typed)
-    kind = _kind_of(media["mime_type"])
-    value: dict[str, Any] = {"id": media["id"]}
+        return await _page(visit, app_state, conversation_id, problem=problem, typed=form)
+    kind, caption = _kind_of(kept["mime_type"]), form.get("caption", "").strip()
+    value: dict[str, Any] = {"id": kept["id"]}
     if caption and kind in ("image", "video", "document"):
         value["caption"] = caption
     if kind == "document":
-        value["filename"] = media["filename"]
-    return await _send(visit, app_state, conversation_id, form, {"type": kind, kind: value}, typed=typed)
+        value["filename"] = kept["filename"]
+    return await _send(visit, app_state, conversation_id, form, {"type": kind, kind: value}, typed=form)
 
 
 def _kind_of(mime_type: str) -> str:
@@ -194,7 +200,7 @@ async def _send(
     visit: Visit,
     app_state: AppState,
     conversation_id: str,
-    form: FormMultiDict,
+    form: Mapping[str, Any],
     body: Mapping[str, Any],
     *,
     typed: Mapping[str, str],
@@ -209,7 +215,7 @@ async def _send(
     return visit.back(f"/inbox/{sent['conversation_id']}")
 
 
-def _once(form: FormMultiDict, what: str) -> str:
+def _once(form: Mapping[str, Any], what: str) -> str:
     """Return the key of one of the calls that a form makes."""
     given = str(form.get("once", ""))
     return f"{given}-{what}" if given else ""

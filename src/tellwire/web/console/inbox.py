@@ -44,19 +44,25 @@ def window_of(conversation: Mapping[str, Any], now: Micros) -> Window:
         return Window("closed", words("inbox.window.closed"), words("inbox.window.closed_left"))
     hours, minutes = seconds // _HOUR, max(seconds // 60, 1)
     left = words("inbox.window.hours", count=hours) if hours else words("inbox.window.minutes", count=minutes)
-    return Window("open" if hours >= 2 else "soon", words("inbox.window.open", left=left), left)
+    state = "open" if hours >= 2 else "soon"
+    return Window(state, words("inbox.window.open", left=left), words("inbox.window.left", left=left))
 
 
 def name_of(conversation: Mapping[str, Any]) -> str:
     """Return how the customer of a conversation is called: by name, else by number; a group by its id."""
     contact = conversation["contact"] or {}
-    number = contact.get("phone", "")
     return (
         contact.get("name")
         or contact.get("username")
-        or (f"+{number.removeprefix('+')}" if number else "")
+        or number_of(conversation)
         or (words("inbox.group") if conversation["group_id"] else words("inbox.somebody"))
     )
+
+
+def number_of(conversation: Mapping[str, Any]) -> str:
+    """Return the number of the customer of a conversation as people write it, "" for none."""
+    number = str((conversation["contact"] or {}).get("phone", "")).removeprefix("+")
+    return f"+{number}" if number else ""
 
 
 @get("/inbox", opt={"scopes": ("read",)}, include_in_schema=False)

@@ -71,7 +71,10 @@ _SESSION = "console_session"
 
 
 async def enter(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Let in who has a session that may see the page (`opt["scopes"]`), and refuse forms of other sites."""
+    """Let in who has a session that may see the page (`opt["scopes"]`), and refuse forms of other sites.
+
+    A handler with `opt["streams"]` reads its form as it comes, and checks its token itself.
+    """
     app_state: AppState = connection.scope["state"]["app_state"]
     session = await session_of(connection, app_state)
     if session is None:
@@ -81,6 +84,7 @@ async def enter(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     app_state.places.take(connection.scope, session.caller.organization_id)  # type: ignore[arg-type]
     if connection.scope.get("method") == "POST":
         check_origin(connection, app_state)
+    if connection.scope.get("method") == "POST" and not handler.opt.get("streams"):
         form = await cast("Request[Any, Any, Any]", connection).form()
         check_csrf(session, str(form.get("csrf", "")))
     wanted: tuple[str, ...] = handler.opt.get("scopes", ())  # none for OPTIONS, which Litestar answers itself

@@ -16,7 +16,7 @@ from multipart import (  # type: ignore[import-untyped]
 
 from tellwire.errors import BadRequest, Invalid, WrongType
 
-_MOST_FIELD = 1024
+_MOST_FIELD = 4096
 _MOST_PARTS = 8
 _LONGEST_BOUNDARY = 70
 
@@ -43,20 +43,22 @@ def boundary_of(request: Request[Any, Any, Any]) -> str:
     return str(boundary)
 
 
-async def read_form(request: Request[Any, Any, Any], boundary: str, take: Taking, *, file: str) -> dict[str, str]:
-    """Read a form to its end; `take` gets the part that is named `file`. Return the other fields.
+async def read_form(
+    request: Request[Any, Any, Any], boundary: str, take: Taking, *, file: str, fields: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Read a form to its end; `take` gets the part that is named `file`. Return the other fields, which are put into
+    `fields` as they come.
 
     Raises:
         BadRequest, Invalid: the form is malformed; it has no file, or two.
     """
     try:
-        return await _read(_events(request, boundary), take, file)
+        return await _read(_events(request, boundary), take, file, {} if fields is None else fields)
     except MultipartError as error:
         raise BadRequest(f"The form could not be read: {error}.", kind="bad-form") from None
 
 
-async def _read(events: AsyncIterator[Any], take: Taking, file: str) -> dict[str, str]:
-    fields: dict[str, str] = {}
+async def _read(events: AsyncIterator[Any], take: Taking, file: str, fields: dict[str, str]) -> dict[str, str]:
     files = 0
     async for event in events:
         if not isinstance(event, MultipartSegment):

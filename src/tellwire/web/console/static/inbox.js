@@ -46,7 +46,8 @@ function previews() {
 function newest() {
   const chat = document.querySelector('[data-live="chat"]');
   if (!chat || new URLSearchParams(location.search).has("cursor")) return;
-  const end = () => chat.querySelector(".bubble:last-child")?.scrollIntoView({ block: "end" });
+  const write = document.getElementById("write");
+  const end = () => window.scrollBy(0, chat.getBoundingClientRect().bottom - write.getBoundingClientRect().top);
   let near = true;
   window.addEventListener("scroll", () => {
     near = chat.getBoundingClientRect().bottom < window.innerHeight + 200;
