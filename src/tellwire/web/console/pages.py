@@ -133,6 +133,11 @@ class Visit:
         return self._session is not None and self._session.caller.may(scopes)
 
     @property
+    def finds(self) -> bool:
+        """Return whether the person may look for anything; guests may not."""
+        return self.may("read") and self.session.access.named is None
+
+    @property
     def csrf(self) -> str:
         """Return the token that the forms of this page carry."""
         return self.session.csrf

@@ -89,6 +89,12 @@ def cookie_header(app_state: AppState, value: str, seconds: int, access: Access 
     return "; ".join(parts)
 
 
+def digest_of(connection: AnyConnection, app_state: AppState) -> str:
+    """Return the SHA-256 (hex) of the cookie that came with a request, "" without one that can be of a session."""
+    cookie = connection.cookies.get(cookie_name(app_state), "")
+    return digest(cookie) if has_form(cookie) else ""
+
+
 async def session_of(connection: AnyConnection, app_state: AppState) -> Session | None:
     """Return the session of a request, None when it brings no cookie of one that is valid."""
     cookie = connection.cookies.get(cookie_name(app_state), "")
