@@ -17,7 +17,7 @@ from tellwire.stores.queries.console_sessions import IDLE
 from tellwire.stores.queries.members import LOCKED_FOR, MOST_FAILED
 from tellwire.web import WebApp, create_app
 from tellwire.web.console.api_calls import fetched
-from tellwire.web.console.sessions import LASTS
+from tellwire.web.console.sessions import LASTS, LASTS_WITHOUT_MEMBER
 from tellwire.web.password_work import PasswordWork
 
 PASSWORD = "an invented password"
@@ -83,7 +83,7 @@ def test_an_owner_unlocks(app: Served) -> None:
 
 def test_a_right_password_forgets_the_wrong_ones(app: Served) -> None:
     made = member(app)
-    for _ in range(3):
+    for _ in range(2):
         for _ in range(MOST_FAILED - 1):
             log_in(app, made["email"], "a wrong password")
         assert log_in(app, made["email"])[1].status == 303
@@ -192,6 +192,14 @@ def test_wrong_old_passwords_lock_as_wrong_logins_do(app: Served) -> None:
     fields = {"old_password": "a wrong password", "new_password": "a fresh password"}
     statuses = [here.submit("/settings/me", "/settings/me/password", **fields).status for _ in range(MOST_FAILED + 1)]
     assert statuses == [422] * MOST_FAILED + [429]
+
+
+def test_who_runs_the_installation_is_in_for_half_a_day_by_a_link(app: Served, clock: SetClock) -> None:
+    visitor = Visitor.entered(app)
+    clock.move(LASTS_WITHOUT_MEMBER - 1)
+    assert is_in(visitor)
+    clock.move(1)
+    assert not is_in(visitor)
 
 
 def test_an_expired_link_lets_nobody_in(app: Served, clock: SetClock) -> None:

@@ -21,7 +21,15 @@ from tellwire.security.wrong_keys import peer_of
 from tellwire.stores.queries import console_sessions, members
 from tellwire.verdict import rules
 from tellwire.web.console.pages import Visit
-from tellwire.web.console.sessions import LASTS, begun, check_origin, cookie_header, digest_of, session_of
+from tellwire.web.console.sessions import (
+    LASTS,
+    LASTS_WITHOUT_MEMBER,
+    begun,
+    check_origin,
+    cookie_header,
+    digest_of,
+    session_of,
+)
 from tellwire.web.console.words import words
 from tellwire.web.request import AppState, StateDependency
 
@@ -109,7 +117,7 @@ async def enter_by_link(
         if link is None:
             return None
         if not link.member_id:
-            access, until = roles.access_of_operator(), now + LASTS
+            access, until = roles.access_of_operator(), now + LASTS_WITHOUT_MEMBER
             session = begun(link.organization_id, access, cookie, now, until)
             console_sessions.begin(connection, session, instead=instead)
             return session

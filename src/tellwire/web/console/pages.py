@@ -174,4 +174,5 @@ class Visit:
     def back(self, path: str, done: str = "", **query: str) -> Redirect:
         """Return an answer that leads to a page after a form; `done` names the text that is said there."""
         given = {name: value for name, value in {**query, "done": done}.items() if value}
-        return Redirect(path + (f"?{urlencode(given)}" if given else ""), status_code=303)
+        target = path + (f"?{urlencode(given)}" if given else "")
+        return Redirect(target, status_code=303, headers={"cache-control": "no-store"})

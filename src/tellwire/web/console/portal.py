@@ -14,7 +14,7 @@ from tellwire.security.portal_tokens import PortalToken
 from tellwire.stores.queries import console_sessions, portal_links
 from tellwire.web.console.login import VisitDependency, entering, new_cookie
 from tellwire.web.console.pages import Visit
-from tellwire.web.console.sessions import PORTAL_LASTS, begun, check_origin, digest_of, session_of
+from tellwire.web.console.sessions import LASTS_WITHOUT_MEMBER, begun, check_origin, digest_of, session_of
 from tellwire.web.request import AppState, StateDependency
 
 _OPEN: dict[str, Any] = {"scopes": ()}
@@ -54,7 +54,7 @@ async def _enter(token: str, request: Request[Any, Any, Any], visit: Visit, app_
         frames = link.origins if link else ()  # a site's frame shows also that a link expired
         if link is None or link.expires_at <= now:
             return None
-        until = min(now + PORTAL_LASTS, link.expires_at)
+        until = min(now + LASTS_WITHOUT_MEMBER, link.expires_at)
         access = roles.access_of_portal(link)
         session = begun(link.organization_id, access, cookie, now, until, portal_link_id=link.id)
         console_sessions.begin(connection, session, instead=instead)
