@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import re
 import signal
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.acceptance.processes import Running, catching, every, logged_url, request, running, tellwire, until
@@ -132,6 +134,7 @@ def test_wrong_usage_is_said_in_a_line(
     [
         (["keys", "create", "--scope", "cook"], "scopes"),
         (["keys", "revoke", "nobody"], "no API key"),
+        (["login-link", "--email", "nobody@example.com"], "no such member"),
         (["accounts", "show", "1"], "no account"),
         (["endpoints", "create", "ftp://x", "--format", "row"], "url"),
         (["endpoints", "pause", "0199a7c2-4f10-7c3a-9d55-0a1b2c3d4e5f"], "no webhook endpoint"),
@@ -196,6 +199,29 @@ def test_a_key_made_beside_a_server_opens_it_until_it_is_revoked(tmp_path: Path)
         assert "key" not in listed
         assert run("keys", "revoke", made["id"], cwd=tmp_path)["revoked_at"]
         until(lambda: request(f"{url}/v1/accounts", key=made["key"])[0] == 401, what="the revocation")
+
+
+def test_a_login_link_made_beside_a_server_lets_in_once(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, _):
+        done = tellwire("login-link", cwd=tmp_path)
+        assert re.fullmatch(r"http://\S+/login/link/[A-Za-z0-9_-]{43}\n", done.stdout), done.stderr
+        assert "once, until" in done.stderr
+        made = run("login-link", cwd=tmp_path)
+        path = urlsplit(made["url"]).path
+        entered = [form(f"{url}{path}") for _ in range(2)]
+        assert [status for status, _ in entered] == [303, 410]
+        assert "tellwire_session=" in entered[0][1]
+
+
+def form(url: str) -> tuple[int, str]:
+    """Send an empty form; return the status and the cookie that came."""
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(where.netloc, timeout=20)
+    connection.request("POST", where.path, b"", {"content-type": "application/x-www-form-urlencoded"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status, answer.headers.get("set-cookie", "")
 
 
 def test_a_key_may_do_what_its_scopes_say(tmp_path: Path) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from msgspec.structs import replace
+from playwright.sync_api import Page, expect
 from tests.console.visitor import Visitor
-from tests.served import SETTINGS, Reply, Served, served
+from tests.served import SETTINGS, Reply, Served, served, services_of
 from tests.world import START, SetClock
 
 from tellwire.model.units import DAY, HOUR, MINUTE
 from tellwire.stores.queries.console_sessions import IDLE
 from tellwire.stores.queries.members import LOCKED_FOR, MOST_FAILED
-from tellwire.web.console.sessions import LASTS
+from tellwire.web import WebApp, create_app
+from tellwire.web.console.api_calls import fetched
+from tellwire.web.console.sessions import LASTS, LASTS_WITHOUT_MEMBER
+from tellwire.web.password_work import PasswordWork
 
 PASSWORD = "an invented password"
 
@@ -79,7 +83,7 @@ def test_an_owner_unlocks(app: Served) -> None:
 
 def test_a_right_password_forgets_the_wrong_ones(app: Served) -> None:
     made = member(app)
-    for _ in range(3):
+    for _ in range(2):
         for _ in range(MOST_FAILED - 1):
             log_in(app, made["email"], "a wrong password")
         assert log_in(app, made["email"])[1].status == 303
@@ -110,8 +114,10 @@ def test_a_cookie_from_before_the_login_is_never_taken_over(app: Served) -> None
     assert reply.status == 303
     assert visitor.cookie != planted
     assert not is_in(Visitor(app, planted))
-    again, _ = log_in(app, made["email"], cookie=visitor.cookie)
-    assert again.cookie != visitor.cookie
+    before = visitor.cookie
+    again, _ = log_in(app, made["email"], cookie=before)
+    assert again.cookie != before
+    assert not is_in(Visitor(app, before)), "a new login ends the session that the browser had"
 
 
 def test_a_session_ends_when_it_is_not_used_and_at_the_latest_after_two_weeks(app: Served, clock: SetClock) -> None:
@@ -188,6 +194,14 @@ def test_wrong_old_passwords_lock_as_wrong_logins_do(app: Served) -> None:
     assert statuses == [422] * MOST_FAILED + [429]
 
 
+def test_who_runs_the_installation_is_in_for_half_a_day_by_a_link(app: Served, clock: SetClock) -> None:
+    visitor = Visitor.entered(app)
+    clock.move(LASTS_WITHOUT_MEMBER - 1)
+    assert is_in(visitor)
+    clock.move(1)
+    assert not is_in(visitor)
+
+
 def test_an_expired_link_lets_nobody_in(app: Served, clock: SetClock) -> None:
     path = urlsplit(app.post("/v1/login-links", {"email": member(app)["email"]})["url"]).path
     clock.move(HOUR // 4)
@@ -198,3 +212,72 @@ def test_a_link_does_not_click_itself_where_somebody_is_logged_in(app: Served) -
     path = urlsplit(app.post("/v1/login-links", {"email": member(app)["email"]})["url"]).path
     assert "data-submit-at-once" in Visitor(app).page(path)
     assert "data-submit-at-once" not in Visitor.entered(app).page(path)
+
+
+def test_an_address_of_nobody_costs_the_same_work(app: Served) -> None:
+    """Each try hashes once, whoever it is of; what one hash costs is the same (tests/unit/security/test_passwords)."""
+    web = app.run(_web(app))
+    counted = web.app_state.passwords = Counted()
+    for email, password in ((member(app)["email"], "a wrong password"), ("nobody@example.com", "x"), ("", "")):
+        before = counted.checks
+        assert app.run(_tried(web, email, password)) == 401
+        assert counted.checks == before + 1
+
+
+class Counted(PasswordWork):
+    """Passwords, whose checks are counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checks = 0
+
+    async def is_right(self, password: str, stored: str) -> bool:
+        self.checks += 1
+        return await super().is_right(password, stored)
+
+
+async def _web(app: Served) -> WebApp:
+    return create_app(services_of(app.world, app.outside, SETTINGS, app.files))
+
+
+async def _tried(web: WebApp, email: str, password: str) -> int:
+    body = urlencode({"email": email, "password": password}).encode()
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/x-www-form-urlencoded")]
+    headers.append((b"content-length", str(len(body)).encode()))
+    status, _ = await fetched(web, {}, "POST", "/login", query=b"", headers=headers, body=body)  # type: ignore[arg-type]
+    return status
+
+
+def test_so_many_sessions_are_kept_and_no_more(app: Served) -> None:
+    made = app.post("/v1/portal-links", {"name": "guests"})
+    path = urlsplit(made["url"]).path
+    guests = [Visitor(app) for _ in range(103)]
+    assert {guest.get(path).status for guest in guests} == {303}
+    count = f"SELECT count(*) FROM console_sessions WHERE portal_link_id = '{made['id']}'"
+    assert app.query(count) == [(100,)]
+
+
+def test_settings_by_hand_in_a_browser(app: Served, page: Page) -> None:
+    """An owner adds a member, gives them a link, and the member comes in and sets a password of their own."""
+    base = f"http://127.0.0.1:{app.port}"
+    page.goto(base + urlsplit(app.post("/v1/login-links", {})["url"]).path)
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_label("Email address").fill("Mia@Example.com")
+    page.get_by_label("Name").fill("Mia")
+    page.get_by_label("Agent: the inbox").check()
+    page.get_by_role("button", name="Add a member").click()
+    expect(page.get_by_role("status")).to_contain_text("The member is added.")
+    page.get_by_role("link", name="Mia").click()
+    page.get_by_role("button", name="Make a login link").click()
+    url = page.get_by_role("status").locator("code").inner_text()
+    page.get_by_text("Operator", exact=True).first.click()
+    page.get_by_role("button", name="Log out", exact=True).click()
+    expect(page).to_have_title("Log in · Tellwire")
+    page.goto(base + urlsplit(url).path + "?next=/settings/me")
+    expect(page).to_have_title("You · Tellwire")
+    page.get_by_label("The new password").fill(PASSWORD)
+    page.get_by_role("button", name="Change the password").click()
+    expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
+    assert page.get_by_role("link", name="Members").count() == 0
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -200,9 +200,7 @@ def test_the_cookie_is_for_this_site_alone(tmp_path: Path, https: bool) -> None:
         reply = app.send("POST", link, b"", FORM | {"origin": origin})
         name, *flags = reply.headers["set-cookie"].split("; ")
         assert name.startswith("__Host-tellwire_session=" if https else "tellwire_session=")
-        assert set(flags) == {"Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=1209600"} | (
-            {"Secure"} if https else set()
-        )
+        assert set(flags) == {"Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=43200"} | ({"Secure"} if https else set())
         if https:  # a cookie that a subdomain or plain http could have set counts for nothing
             assert app.send("GET", "/", None, {"cookie": name.removeprefix("__Host-")}).status == 303
         html = app.send("GET", "/settings/me", None, {"cookie": name}).body.decode()
@@ -295,7 +293,7 @@ def test_a_role_makes_its_calls_and_no_others(app: Served, members: dict[str, Vi
             for method, path in itertools.product(sorted(handler.http_methods), handler.paths):
                 if method == "OPTIONS" or path in ("/events/stream", "/members/me/end-sessions"):
                     continue
-                body = {} if method in ("PATCH", "PUT") else None
+                body: Any = {} if method in ("PATCH", "PUT") else None
                 status = calls.call(members[role], str(method), f"/v1{concrete(path, {})}", body).status
                 allowed = may(role, handler.opt["scopes"])
                 own = path in ("/settings", "/members/me/password")  # for who runs the installation; a body is missing
@@ -456,3 +454,69 @@ def test_a_live_page_is_no_stream_of_streams(app: Served, of: str) -> None:
 
 def test_roles_are_those_of_the_model() -> None:
     assert roles == get_args(Role)
+
+
+# --- what people type -------------------------------------------------------------------------------------------------
+
+SCRIPT = "\"'><script>alert(1)</script>"
+
+
+def test_names_are_shown_as_they_are_written(app: Served) -> None:
+    owner = Visitor.entered(app)
+    made = app.post("/v1/members", {"email": "x'<b>@example.com", "name": SCRIPT, "role": "viewer"})
+    app.post("/v1/api-keys", {"name": SCRIPT, "scopes": ["read"]})
+    link = app.post("/v1/portal-links", {"name": SCRIPT})
+    guest = Visitor(app)
+    guest.get(urlsplit(link["url"]).path)
+    tried = Visitor(app).post("/login", {"email": SCRIPT, "password": "x", "next": SCRIPT}).body.decode()
+    pages = [owner.page(path) for path in ("/settings/members", f"/settings/members/{made['id']}", "/settings/keys")]
+    pages += [owner.page("/settings/portal-links"), guest.page("/"), tried]
+    typed = {"email": SCRIPT, "name": SCRIPT, "role": "viewer"}
+    pages.append(owner.submit("/settings/members", "/settings/members", **typed).body.decode())
+    typed = {"name": "x" * 300 + SCRIPT, "days": SCRIPT, "origins": SCRIPT, "endpoint_id": SCRIPT}
+    pages.append(owner.submit("/settings/portal-links", "/settings/portal-links", **typed).body.decode())
+    for html in pages:
+        assert "<script>alert" not in html
+        assert "x'<b>" not in html
+        assert "&lt;script&gt;alert" in html, "it is shown, not left out"
+
+
+def test_a_form_says_what_is_wrong_and_keeps_what_was_typed_but_no_password(app: Served) -> None:
+    owner = Visitor.entered(app)
+    typed = {"email": "kept@example.com", "name": "Kept", "role": "agent", "password": "short-pw"}
+    reply = owner.submit("/settings/members", "/settings/members", **typed)
+    html = reply.body.decode()
+    assert reply.status == 422
+    assert 'value="kept@example.com"' in html
+    assert 'value="agent" required checked' in html
+    assert 'id="f-password-fault"' in html
+    assert "short-pw" not in html
+
+
+def test_keys_and_links_are_shown_once(app: Served) -> None:
+    owner = Visitor.entered(app)
+    key = owner.submit("/settings/keys", "/settings/keys", name="for the CRM", scope="read").body.decode()
+    shown = re.search(r"tw_[A-Za-z0-9_-]{43}", key)
+    assert shown is not None
+    assert shown[0] not in owner.page("/settings/keys")
+    assert app.call("GET", "/v1/deliveries", key=shown[0]).status == 200
+    draft = {"name": "Shop", "may": "replay", "days": "365", "origins": "https://a.example https://b.example"}
+    link = owner.submit("/settings/portal-links", "/settings/portal-links", **draft).body.decode()
+    url = re.search(r"/portal/[A-Za-z0-9_-]{96}", link)
+    assert url is not None
+    assert url[0] not in owner.page("/settings/portal-links")
+    made = app.get("/v1/portal-links?limit=1")["data"][0]
+    assert (made["may"], made["origins"]) == (["replay"], ["https://a.example", "https://b.example"])
+    assert owner.submit("/settings/portal-links", f"/settings/portal-links/{made['id']}/revoke").status == 303
+    assert Visitor(app).get(url[0]).status == 410
+
+
+def test_the_last_owner_is_told_why_they_stay(app: Served) -> None:
+    key = app.key("admin", organization=app.organization())
+    app.post("/v1/members", {"email": "alone@example.com", "role": "owner"}, key=key)
+    owner = Visitor.entered(app, email="alone@example.com", key=key)
+    page = f"/settings/members/{app.get('/v1/members', key=key)['data'][0]['id']}"
+    reply = owner.submit(page, f"{page}/delete")
+    assert reply.status == 409
+    assert "last owner" in reply.body.decode()
+    assert owner.get(page).status == 200

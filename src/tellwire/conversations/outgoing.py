@@ -32,8 +32,8 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. With both, `to` is
     used if it is still an address of the conversation's contact. `content`: as the row shows it. `scheduled_at` 0: at
-    once. `unchecked`, `despite_stop`, `author`: as of a `Send`. `callback_data`: as of a `Message`. `patience`: how long
-    (micros) its caller waits for its turn; it is sent within that time or not at all (0: however long it takes).
+    once. `unchecked`, `despite_stop`, `author`: as of a `Send`. `callback_data`: as of a `Message`. `patience`: how
+    long (micros) its caller waits for its turn; it is sent within that time or not at all (0: however long it takes).
     """
 
     account: Account

@@ -14,14 +14,25 @@ from tellwire.stores.schema.members import console_sessions, login_links
 
 IDLE = 3 * DAY
 """A session that nobody used for so long is over."""
+_MOST_OF_ONE = 100
+"""So many sessions one member or portal link has at the most."""
 SEEN_EVERY = 5 * MINUTE
 """How often the use of a session is written."""
 
 
-def begin(connection: Connection, session: ConsoleSession) -> None:
-    """Store a new session, and delete those that have expired."""
-    now = session.created_at
-    connection.execute(delete(console_sessions).where(console_sessions.c.expires_at <= now))
+def begin(connection: Connection, session: ConsoleSession, *, instead: str = "") -> None:
+    """Store a new session; delete those that have expired, the one with the SHA-256 `instead`, and the oldest ones of
+    the same member or portal link if it has too many."""
+    now, table = session.created_at, console_sessions.c
+    connection.execute(delete(console_sessions).where(or_(table.expires_at <= now, table.hash == instead)))
+    if session.member_id or session.portal_link_id:
+        query = select(table.hash).where(
+            table.organization_id == session.organization_id,
+            table.member_id == session.member_id,
+            table.portal_link_id == session.portal_link_id,
+        )
+        old = connection.execute(query.order_by(table.created_at.desc()).offset(_MOST_OF_ONE - 1)).scalars().all()
+        connection.execute(delete(console_sessions).where(table.hash.in_(old)))
     values = asdict(session) | {"access": msgspec.json.encode(session.access), "seen_at": now}
     connection.execute(insert(console_sessions).values(values))
 

@@ -34,7 +34,8 @@ async def live(
     path, _, query = of.partition("?")
     if not path.startswith("/") or request.scope["state"].get(WATCHING):
         raise NotFound("There is no page at this path.")
-    place = app_state.streams.take_place(visit.session.stored.organization_id)
+    stored = visit.session.stored  # guests of a link share places of their own, so that they take none from the others
+    place = app_state.streams.take_place(stored.portal_link_id or stored.organization_id)
     state = {name: request.scope["state"][name] for name in ("app_state", "request_id")} | {WATCHING: True}
     cookie = request.headers.get("cookie", "").encode("latin-1")
 

@@ -21,7 +21,15 @@ from tellwire.security.wrong_keys import peer_of
 from tellwire.stores.queries import console_sessions, members
 from tellwire.verdict import rules
 from tellwire.web.console.pages import Visit
-from tellwire.web.console.sessions import LASTS, begun, check_origin, cookie_header, session_of
+from tellwire.web.console.sessions import (
+    LASTS,
+    LASTS_WITHOUT_MEMBER,
+    begun,
+    check_origin,
+    cookie_header,
+    digest_of,
+    session_of,
+)
 from tellwire.web.console.words import words
 from tellwire.web.request import AppState, StateDependency
 
@@ -62,9 +70,9 @@ async def log_in(request: Request[Any, Any, Any], visit: VisitDependency, app_st
         if current is None:
             return None  # deleted, or given another password since it was read
         members.entered(connection, current, now)
-        return _stored(connection, app_state, cookie, current)
+        return _stored(connection, app_state, cookie, current, instead)
 
-    cookie = new_cookie()
+    cookie, instead = new_cookie(), digest_of(request, app_state)
     session = await services.store.write(begin) if right else None
     if session is None:
         return await _login_page(visit, app_state, problem=words("login.wrong"), email=typed, wanted=wanted, status=401)
@@ -102,22 +110,22 @@ async def enter_by_link(
     check_origin(request, app_state)
     form = await request.form()
     services, now, name = app_state.services, app_state.services.clock.now(), digest(secret)
-    cookie = new_cookie()
+    cookie, instead = new_cookie(), digest_of(request, app_state)
 
     def taken(connection: Connection) -> ConsoleSession | None:
         link = console_sessions.take_link(connection, name, now)
         if link is None:
             return None
         if not link.member_id:
-            access, until = roles.access_of_operator(), now + LASTS
+            access, until = roles.access_of_operator(), now + LASTS_WITHOUT_MEMBER
             session = begun(link.organization_id, access, cookie, now, until)
-            console_sessions.begin(connection, session)
+            console_sessions.begin(connection, session, instead=instead)
             return session
         member = members.get(connection, link.organization_id, link.member_id)
         if member is None:
             return None
         members.entered(connection, member, now)
-        return _stored(connection, app_state, cookie, member)
+        return _stored(connection, app_state, cookie, member, instead)
 
     waits = has_form(secret) and await services.store.read(lambda c: console_sessions.link_waits(c, name, now))
     session = await services.store.write(taken) if waits else None
@@ -163,12 +171,12 @@ def new_cookie() -> str:
     return secret_of(secrets.token_bytes(32))
 
 
-def _stored(connection: Connection, app_state: AppState, cookie: str, member: Member) -> ConsoleSession:
-    """Begin a session of a member, as the member is in this transaction."""
+def _stored(connection: Connection, app_state: AppState, cookie: str, member: Member, instead: str) -> ConsoleSession:
+    """Begin a session of a member, as the member is in this transaction, instead of another one of the browser."""
     now = app_state.services.clock.now()
     access = roles.access_of(member)
     session = begun(member.organization_id, access, cookie, now, now + LASTS, member_id=member.id)
-    console_sessions.begin(connection, session)
+    console_sessions.begin(connection, session, instead=instead)
     return session
 
 

@@ -138,6 +138,11 @@ class Visit:
         return self._session is not None and self._session.caller.may(scopes)
 
     @property
+    def finds(self) -> bool:
+        """Return whether the person may look for anything; guests may not."""
+        return self.may("read") and self.session.access.named is None
+
+    @property
     def csrf(self) -> str:
         """Return the token that the forms of this page carry."""
         return self.session.csrf
@@ -176,4 +181,5 @@ class Visit:
     def back(self, path: str, done: str = "", **query: str) -> Redirect:
         """Return an answer that leads to a page after a form; `done` names the text that is said there."""
         given = {name: value for name, value in {**query, "done": done}.items() if value}
-        return Redirect(path + (f"?{urlencode(given)}" if given else ""), status_code=303)
+        target = path + (f"?{urlencode(given)}" if given else "")
+        return Redirect(target, status_code=303, headers={"cache-control": "no-store"})

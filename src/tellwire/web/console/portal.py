@@ -14,7 +14,7 @@ from tellwire.security.portal_tokens import PortalToken
 from tellwire.stores.queries import console_sessions, portal_links
 from tellwire.web.console.login import VisitDependency, entering, new_cookie
 from tellwire.web.console.pages import Visit
-from tellwire.web.console.sessions import PORTAL_LASTS, begun, check_origin, session_of
+from tellwire.web.console.sessions import LASTS_WITHOUT_MEMBER, begun, check_origin, digest_of, session_of
 from tellwire.web.request import AppState, StateDependency
 
 _OPEN: dict[str, Any] = {"scopes": ()}
@@ -29,7 +29,7 @@ async def portal(
     signed = portal_tokens.read(app_state.services.store.registry().media_key, token)
     if session is not None and signed is not None and session.stored.portal_link_id != signed.link_id:
         return visit.page("portal.html", token=token, who=session.access.name)
-    return await _enter(token, visit, app_state)
+    return await _enter(token, request, visit, app_state)
 
 
 @post("/portal/{token:str}", opt=_OPEN, include_in_schema=False, status_code=200)
@@ -38,11 +38,12 @@ async def portal_after_asking(
 ) -> Response[Any]:
     """Let a guest in who was asked whether to leave another session."""
     check_origin(request, app_state)
-    return await _enter(token, visit, app_state)
+    return await _enter(token, request, visit, app_state)
 
 
-async def _enter(token: str, visit: Visit, app_state: AppState) -> Response[Any]:
-    store, now, cookie = app_state.services.store, app_state.services.clock.now(), new_cookie()
+async def _enter(token: str, request: Request[Any, Any, Any], visit: Visit, app_state: AppState) -> Response[Any]:
+    store, now = app_state.services.store, app_state.services.clock.now()
+    cookie, instead = new_cookie(), digest_of(request, app_state)
     signed = portal_tokens.read(store.registry().media_key, token)
 
     frames: tuple[str, ...] = ()
@@ -53,10 +54,10 @@ async def _enter(token: str, visit: Visit, app_state: AppState) -> Response[Any]
         frames = link.origins if link else ()  # a site's frame shows also that a link expired
         if link is None or link.expires_at <= now:
             return None
-        until = min(now + PORTAL_LASTS, link.expires_at)
+        until = min(now + LASTS_WITHOUT_MEMBER, link.expires_at)
         access = roles.access_of_portal(link)
         session = begun(link.organization_id, access, cookie, now, until, portal_link_id=link.id)
-        console_sessions.begin(connection, session)
+        console_sessions.begin(connection, session, instead=instead)
         return session
 
     session = None

@@ -88,7 +88,8 @@ async def enter(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         form = await cast("Request[Any, Any, Any]", connection).form()
         check_csrf(session, str(form.get("csrf", "")))
     wanted: tuple[str, ...] = handler.opt.get("scopes", ())  # none for OPTIONS, which Litestar answers itself
-    if wanted and not session.caller.may(wanted):
+    of_one_endpoint = bool(session.access.endpoint_id) and connection.scope["path"] == "/"
+    if of_one_endpoint or (wanted and not session.caller.may(wanted)):
         raise NotAllowed(words("errors.not_yours"), kind="insufficient-scope")
 
 

@@ -21,8 +21,9 @@ from tellwire.web.request import AppState
 
 LASTS = 14 * DAY
 """A session ends so long after the login, however much it is used; unused, it ends after `console_sessions.IDLE`."""
-PORTAL_LASTS = 12 * HOUR
-"""A session of a portal link: its link begins another one."""
+LASTS_WITHOUT_MEMBER = 12 * HOUR
+"""The same for guests of a portal link, and for who runs the installation and came by a link: nobody can end theirs as
+those of a member, and another link begins another one."""
 WATCHING = "watching"
 """Under this name the state of a request says that nobody asked for the page: a stream looks whether it changed."""
 _STRANGERS = ""
@@ -87,6 +88,12 @@ def cookie_header(app_state: AppState, value: str, seconds: int, access: Access 
     framed = is_https(app_state) and access is not None and bool(access.origins)
     parts += ["SameSite=None", "Partitioned"] if framed else ["SameSite=Lax"]
     return "; ".join(parts)
+
+
+def digest_of(connection: AnyConnection, app_state: AppState) -> str:
+    """Return the SHA-256 (hex) of the cookie that came with a request, "" without one that can be of a session."""
+    cookie = connection.cookies.get(cookie_name(app_state), "")
+    return digest(cookie) if has_form(cookie) else ""
 
 
 async def session_of(connection: AnyConnection, app_state: AppState) -> Session | None:

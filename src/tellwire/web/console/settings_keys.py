@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from tellwire.model.members import Named
-from tellwire.security.api_keys import DEFAULT_SCOPES, SCOPES
+from tellwire.security.api_keys import SCOPES
 from tellwire.web.console.api_calls import ApiProblem
 from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
@@ -59,7 +59,7 @@ async def _keys(
         scopes=SCOPES,
         made=made,
         problem=problem,
-        typed=typed or {"name": "", "scopes": list(DEFAULT_SCOPES)},
+        typed=typed or {"name": "", "scopes": ["read"]},
     )
 
 
