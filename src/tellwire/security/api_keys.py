@@ -28,7 +28,7 @@ SCOPES: dict[Scope, str] = {
     "admin": "everything in its organization, API keys included",
     "read": "every read",
     "inbox": "read conversations, messages, contacts, media and templates",
-    "messages:write": "send messages, upload files, open, close, label, assign and note conversations, pause agents there",
+    "messages:write": "send messages, upload files; open, close, label, assign and note conversations, pause agents",
     "webhooks:manage": "create, change, test, pause, resume, recover and delete webhook endpoints, and read them",
     "webhooks:operate": "pause, resume, test and recover webhook endpoints, and read them",
     "deliveries:replay": "replay deliveries and apply received items again, deal with failures, and read all three",

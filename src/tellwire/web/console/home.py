@@ -11,11 +11,13 @@ from litestar.response import Redirect
 from tellwire.model.time_buckets import BUCKETS
 from tellwire.web.console.api_calls import Part
 from tellwire.web.console.bar_chart import HEIGHT, WIDTH, bars
+from tellwire.web.console.chat import snippet
 from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
 
 _ASKED = 200
 _MOST = 25
+_NEWEST = 5
 """So many rows of a kind are shown here, and things to mend: the page stays light."""
 _READ = {"scopes": ("read",)}
 
@@ -60,6 +62,8 @@ async def _home(visit: Visit, tried: Mapping[str, Any] | None = None) -> Respons
         charts=_charts(traffic),
         width=WIDTH,
         height=HEIGHT,
+        messages=await visit.api.part("/messages", limit=_NEWEST),
+        snippet=snippet,
         endpoints=_sorted(endpoints, lambda each: _ENDPOINTS[endpoint_state(each)[1]]),
         endpoint_state=endpoint_state,
         named=lambda line: _named(line, endpoints),

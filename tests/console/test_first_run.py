@@ -1,0 +1,38 @@
+"""From `tellwire dev` to the whole way of the first message, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+from tests.acceptance.processes import running
+from tests.acceptance.test_dev import shown
+
+
+def test_one_click_leads_from_the_link_to_the_first_messages_way_and_the_phone_writes(
+    tmp_path: Path, page: Page
+) -> None:
+    with running("dev", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
+        page.goto(shown(dev, "console").split()[0])
+        expect(page).to_have_title("Home · Tellwire")
+        page.get_by_role("link", name="Phone").click()
+        page.get_by_label("Write a message").fill("Is the order 17 ready?")
+        page.keyboard.press("Enter")
+        chat = page.get_by_role("region", name="The chat")
+        expect(chat.get_by_text("Is the order 17 ready?")).to_be_visible()
+        got = page.get_by_role("region", name="What subscribers got")
+        expect(got.get_by_text("signature good").first).to_be_visible()
+
+        page.get_by_role("link", name="Home").click()
+        page.get_by_role("link", name="Is the order 17 ready?").first.click()
+        expect(page.get_by_text(re.compile("catcher of tellwire dev .row. has it")).first).to_be_visible()
+
+        page.goto(page.url.partition("/messages")[0] + "/phone")
+        page.get_by_role("button", name="Reply to the last message").click()
+        page.get_by_role("button", name="Opt out of marketing").click()
+        expect(got.get_by_text("meta.user_preferences").first).to_be_visible()
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_role("alert")).to_have_text("Write something first.")
+        assert dev.stop(signal.SIGTERM) == 0
