@@ -35,7 +35,7 @@ from tellwire.stores.schema.tables import messages as message_table
 
 MOST_MESSAGES = 5000
 """So many of the newest messages are searched for words."""
-MOST_CONTACTS = 100_000
+MOST_CONTACTS = 50_000
 """So many of the newest contacts are searched for a name."""
 MOST_POSTS = 300
 """So many of the newest POSTs that were not plainly applied are searched for an id."""
@@ -308,17 +308,18 @@ def of_group(connection: Connection, searcher: Searcher, accounts: Collection[Ac
 
 def of_name(connection: Connection, searcher: Searcher, name: str) -> Looked:
     """Return the contacts whose name holds a text, among the newest."""
-    owner = contacts.c.organization_id == searcher.organization_id
-    fields = ("id", "name", "phone", "username", "user_id", "created_at", "merged_into")
-    near = select(*(contacts.c[each] for each in fields)).where(owner).order_by(contacts.c.id.desc())
-    newest = near.limit(MOST_CONTACTS).subquery()
-    spelled = [newest.c.name.icontains(name, autoescape=True)]
-    spelled += [newest.c.name.contains(each, autoescape=True) for each in {name.upper(), name.lower(), name.title()}]
-    spelled.append(newest.c.username == name.removeprefix("@"))
-    query = select(newest).where(newest.c.merged_into == "", or_(*spelled)).order_by(newest.c.id.desc())
-    rows = connection.execute(query.limit(searcher.most)).all()
-    beyond = select(contacts.c.id).where(owner).order_by(contacts.c.id.desc()).offset(MOST_CONTACTS).limit(1)
-    return Looked([contact_hit(row) for row in rows], connection.execute(beyond).first() is not None)
+    newest = contacts.c.organization_id == searcher.organization_id
+    last = select(contacts.c.id).where(newest).order_by(contacts.c.id.desc()).offset(MOST_CONTACTS).limit(1)
+    beyond = connection.execute(last).scalar()
+    spelled = [contacts.c.name.icontains(name, autoescape=True), contacts.c.username == name.removeprefix("@")]
+    if not name.isascii():  # SQLite knows the case of ASCII only
+        spelled += [contacts.c.name.contains(each, autoescape=True) for each in {name.upper(), name.title()}]
+    fields = ("id", "name", "phone", "username", "user_id", "created_at")
+    query = select(*(contacts.c[each] for each in fields)).where(newest, contacts.c.merged_into == "", or_(*spelled))
+    if beyond is not None:
+        query = query.where(contacts.c.id > beyond)
+    rows = connection.execute(query.order_by(contacts.c.id.desc()).limit(searcher.most)).all()
+    return Looked([contact_hit(row) for row in rows], beyond is not None)
 
 
 def of_contacts(connection: Connection, searcher: Searcher, contact_ids: Collection[str]) -> list[Hit]:

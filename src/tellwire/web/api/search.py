@@ -125,7 +125,9 @@ async def _of_words(context: RequestContext, searcher: Searcher, question: Quest
     words = question.words
     if not words:
         return []
-    people = await context.read(lambda c: finding.of_name(c, searcher, words))
+    people = finding.Looked([])
+    if not question.digits:
+        people = await context.read(lambda c: finding.of_name(c, searcher, words))
     hits = await context.read(lambda c: with_messages(c, searcher, people.hits))
     if people.cut:
         notes.append(f"Only the newest {finding.MOST_CONTACTS:,} contacts were searched for the name.")
