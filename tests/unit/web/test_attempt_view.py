@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_a_shell_reads_the_command_as_it_is_meant(path: str, headers: list[tuple
     assert read == [*wanted, "--data-raw", body]
 
 
-@pytest.mark.parametrize("failure", [each for each in Failure.__args__ if each])
+@pytest.mark.parametrize("failure", [each for each in get_args(Failure) if each])
 def test_every_kind_of_failure_has_advice_of_its_own(failure: str) -> None:
     assert has_words(f"causes.{failure}")
 
