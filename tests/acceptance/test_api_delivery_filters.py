@@ -76,6 +76,14 @@ def test_by_contact_in_every_spelling(app: Served) -> None:
     assert listed(app, f"contact={OTHER}&state=failed") == []
 
 
+def test_by_their_own_ids(app: Served) -> None:
+    some = [each["id"] for each in listed(app)][1:3]
+    assert [each["id"] for each in listed(app, f"ids={','.join(reversed(some))}")] == some
+    assert listed(app, f"ids={MISSING},nonsense,") == []
+    assert listed(app, "ids=,") == []
+    app.call("GET", f"/v1/deliveries?ids={'x' * 7401}").problem(422, "/ids")
+
+
 def test_by_message_with_what_became_of_it_later(app: Served) -> None:
     sent = app.meta(envelope(statuses(status("wamid.ours", "sent"), status("wamid.ours", "delivered"))))
     assert sent.status == 200

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection, Select, and_, delete, func, insert, select, text, tuple_, update
 
 from tellwire.endpoints.failures import Count, Failure, Seen, counted
-from tellwire.stores.queries.paging import Page, PageRequest, columns, matching, newest, unindexed
+from tellwire.stores.queries.paging import Page, PageRequest, columns, matching, newest
 from tellwire.stores.schema.tables import FAILING, attempts, deliveries, failures
 
 _NEWEST = 20
@@ -47,38 +47,31 @@ def kinds(connection: Connection, after: Kind, most: int) -> list[Kind]:
 
 def seen(connection: Connection, organization_id: str, endpoint_id: str, failure: str) -> Seen | None:
     """Return what of a kind fails now, None for nothing."""
-    oldest = connection.execute(
-        _of_kind(organization_id, endpoint_id, failure, deliveries.c.created_at)
-        .order_by(*_KIND, deliveries.c.id)
-        .limit(1)
-    ).scalar_one_or_none()
+    of_kind = _ids(endpoint_id, failure)
+    oldest = connection.execute(of_kind.order_by(*_KIND, deliveries.c.id).limit(1)).scalar_one_or_none()
     if oldest is None:
         return None
+    backwards = (deliveries.c.endpoint_id.desc(), deliveries.c.failure.desc(), deliveries.c.id.desc())
+    newest_ids = connection.execute(of_kind.order_by(*backwards).limit(_NEWEST)).scalars().all()
     last = and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.number == deliveries.c.attempts)
-    rows = connection.execute(
-        _of_kind(organization_id, endpoint_id, failure, deliveries.c.state, attempts.c.started_at, attempts.c.record)
-        .join(attempts, last)
-        .order_by(deliveries.c.endpoint_id.desc(), deliveries.c.failure.desc(), deliveries.c.id.desc())
-        .limit(_NEWEST)
-    ).all()
+    mine = deliveries.c.organization_id == organization_id
+    query = select(deliveries.c.state, attempts.c.started_at, attempts.c.record).join(attempts, last)
+    rows = connection.execute(query.where(mine, deliveries.c.id.in_(newest_ids))).all()
+    made = select(deliveries.c.created_at).where(mine, deliveries.c.id == oldest)
     latest = max(rows, key=lambda row: (row.state in _TRIED, row.started_at), default=None)
     return Seen(
         organization_id=organization_id,
         endpoint_id=endpoint_id,
         failure=failure,
         cause=_cause.decode(latest.record).cause if latest is not None else "",
-        first_at=oldest,
+        first_at=connection.execute(made).scalar_one(),
         last_at=latest.started_at if latest is not None and latest.state in _TRIED else 0,
     )
 
 
 def count(connection: Connection, failure: Failure, most: int) -> Count:
-    """Count the deliveries of a failure, up to a bound.
-
-    The endpoint is the organization's, so that the index alone tells; with the organization every row would be read.
-    """
-    of_kind = (deliveries.c.endpoint_id == failure.endpoint_id, deliveries.c.failure == failure.failure)
-    first = select(deliveries.c.state).where(text(FAILING), *of_kind).limit(most).subquery()
+    """Count the deliveries of a failure, up to a bound."""
+    first = _ids(failure.endpoint_id, failure.failure).with_only_columns(deliveries.c.state).limit(most).subquery()
     rows = connection.execute(select(first.c.state, func.count()).group_by(first.c.state))
     return counted([(state, number) for state, number in rows], most)
 
@@ -134,13 +127,11 @@ def forget(connection: Connection, organization_id: str, endpoint_id: str) -> No
     connection.execute(delete(failures).where(mine))
 
 
-def _of_kind(organization_id: str, endpoint_id: str, failure: str, *chosen: Any) -> Select[Any]:
-    return select(*chosen).where(
-        text(FAILING),
-        deliveries.c.endpoint_id == endpoint_id,
-        deliveries.c.failure == failure,
-        unindexed(deliveries.c.organization_id) == organization_id,
-    )
+def _ids(endpoint_id: str, failure: str) -> Select[Any]:
+    """Return the query of the ids of a kind. An endpoint is of one organization, so the index alone tells; with the
+    organization every row would be read."""
+    of_kind = (deliveries.c.endpoint_id == endpoint_id, deliveries.c.failure == failure)
+    return select(deliveries.c.id).where(text(FAILING), *of_kind)
 
 
 def _failure(row: Any) -> Failure:

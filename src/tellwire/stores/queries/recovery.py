@@ -65,8 +65,7 @@ def _failed(connection: Connection, job: Job, scan: int) -> RecoveryScan:
     mine = deliveries.c.organization_id == job.organization_id
     if job.wanted.failure:
         of_kind = (deliveries.c.endpoint_id == job.endpoint_id, deliveries.c.failure == job.wanted.failure)
-        theirs = unindexed(deliveries.c.organization_id) == job.organization_id
-        some = select(deliveries.c.id).where(text(FAILING), *of_kind, theirs, deliveries.c.id > above)
+        some = select(deliveries.c.id).where(text(FAILING), *of_kind, deliveries.c.id > above)
         query = some.order_by(deliveries.c.endpoint_id, deliveries.c.failure, deliveries.c.id).limit(scan)
     else:
         # With one bound and this order the planner uses the index of failed deliveries.

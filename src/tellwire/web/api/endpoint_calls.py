@@ -81,6 +81,7 @@ class RecoveryRead(Struct, kw_only=True):
     since: When
     until: When
     new_id: bool
+    failure: Annotated[str | None, Meta(description="Only deliveries that failed for this reason; null for all.")]
     done: int
     looked_at: int
     reached: When | None
@@ -157,6 +158,7 @@ def _shown(job: Job) -> bytes:
             since=instant(wanted.since),
             until=instant(wanted.until),
             new_id=wanted.new_id,
+            failure=wanted.failure or None,
             done=job.done,
             looked_at=job.looked_at,
             reached=instant(wanted.until) if job.state == "done" else when(reached),

@@ -212,11 +212,15 @@ async def replay_failure(
         known, change = _known(connection, context, name), context.audit_change()
         if other := jobs.open_of(connection, known.endpoint_id):
             raise Conflict(f"The recovery {other} of this endpoint is under way.", kind="recovery-under-way")
+        seen = failures.seen(connection, known.organization_id, known.endpoint_id, known.failure)
+        since = seen.first_at if seen is not None else change.at
         job = Job(
             id=change.new_id(),
             organization_id=known.organization_id,
             endpoint_id=known.endpoint_id,
-            wanted=Wanted(since=0, until=change.at + 1, include="failed", new_id=wanted.new_id, failure=known.failure),
+            wanted=Wanted(
+                since=since, until=change.at + 1, include="failed", new_id=wanted.new_id, failure=known.failure
+            ),
             created_at=change.at,
             updated_at=change.at,
         )

@@ -27,7 +27,7 @@ AttemptNumber = Annotated[
 ]
 
 
-class SecretRead(Struct, kw_only=True):
+class SignatureCheck(Struct, kw_only=True):
     """A secret of the endpoint, without its value: whether it made the signature that was sent."""
 
     secret: Literal["current", "rotated_out"]
@@ -44,7 +44,7 @@ class SentRead(Struct, kw_only=True):
     body_base64: Annotated[str | None, Meta(description="The body, where it is no UTF-8.")]
     verified: bool
     why_not: Annotated[str | None, Meta(description="In plain words why it is not verified.")]
-    secrets: list[SecretRead]
+    secrets: list[SignatureCheck]
 
 
 @get("/deliveries/{delivery_id:str}/sent", summary="Read what an attempt sent", opt=_READ)
@@ -75,7 +75,7 @@ async def read_sent(
             verified=not sent.why,
             why_not=sent.why or None,
             secrets=[
-                SecretRead(
+                SignatureCheck(
                     secret="current" if each.expires_at is None else "rotated_out",
                     expires_at=when(each.expires_at),
                     matches=each.matches,
