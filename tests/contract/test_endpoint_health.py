@@ -13,12 +13,13 @@ from tests.world import HOUR, World, incoming, play
 
 from tellwire.endpoints import disabling, lifecycle
 from tellwire.endpoints.health_history import HealthRecorder, Report
-from tellwire.endpoints.worker import report_health
-from tellwire.model.deliveries import Attempt, DeliveryState, Endpoint
+from tellwire.endpoints.worker import EndpointWorker, report_health
+from tellwire.model.deliveries import Attempt, Delivery, DeliveryState, Endpoint
 from tellwire.model.routing import PARTITIONS
 from tellwire.ports.storage import Outbox, Result
 from tellwire.stores.health_store import SqlHealthStore
 from tellwire.stores.queries import health
+from tellwire.stores.recovery_store import SqlRecoveryStore
 
 NEWS = ("endpoint.disabled", "endpoint.recovered", "delivery.exhausted")
 
@@ -197,6 +198,40 @@ async def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(world: W
     assert standings[watched.id].failures == 1
     await with_repository(world, lambda s: lifecycle.delete(s, watched.id))
     assert await world.query("SELECT * FROM endpoint_health") == []
+
+
+async def test_attempts_are_counted_but_for_those_that_went_elsewhere_and_written_at_the_end(world: World) -> None:
+    watched, _ = await pair(world)
+    worker = EndpointWorker(
+        SqlHealthStore(world.store), SqlRecoveryStore(world.store, {}), world.clock, supplied=lambda: None
+    )
+    delivery = Delivery(
+        id="d", organization_id=watched.organization_id, event_id="e", endpoint_id=watched.id, order_key="k"
+    )
+    made = Attempt(
+        delivery_id="d",
+        organization_id=watched.organization_id,
+        number=1,
+        started_at=world.clock.now(),
+        outcome="delivered",
+        cause="",
+        durations={"total": 12.5},
+    )
+    for attempt in (
+        made,
+        replace(made, durations={"total": 7.5}),
+        replace(made, outcome="failed", cause="refused"),
+        replace(made, edited=("url",)),
+        replace(made, edited=("body",)),
+    ):
+        worker.attempted(attempt, delivery)
+    worker.attempted(made, replace(delivery, endpoint_id="gone"))
+    await worker.last_report()
+    await worker.last_report()
+    rows = await world.query(
+        "SELECT endpoint_id, width, delivered, failed, took, slowest FROM endpoint_traffic ORDER BY width"
+    )
+    assert rows == [(watched.id, width, 3, 1, 32_500, 12_500) for width in (HOUR // 60, HOUR)]
 
 
 # --- delivery.exhausted -----------------------------------------------------------------------------------------------

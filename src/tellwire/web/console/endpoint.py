@@ -11,7 +11,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
 from tellwire.model.units import MICROS, Micros
-from tellwire.web.console import charts, endpoint_form, shown_once, snippets
+from tellwire.web.console import endpoint_charts, endpoint_form, shown_once, snippets
 from tellwire.web.console.api_calls import ApiProblem, Part
 from tellwire.web.console.endpoint_form import Refused
 from tellwire.web.console.endpoints import (
@@ -53,7 +53,7 @@ async def endpoint_page(
         endpoint=endpoint,
         state=standing(endpoint),
         looks=STATES,
-        charts=charts,
+        charts=endpoint_charts,
         span=span if span in _SPANS else "day",
         spans=_SPANS,
         figures=await visit.api.part(f"{path}/figures", span=span if span in _SPANS else "day"),
@@ -133,7 +133,11 @@ def _clock(secret: dict[str, Any], now: Micros) -> dict[str, Any]:
     began = datetime.fromisoformat(secret["rotated_at"]).timestamp() if secret["rotated_at"] else now / MICROS
     left = max(ends - now / MICROS, 0.0)
     over = 1 - left / max(ends - began, 1.0)
-    return {"left": charts.lasting(left), "over": round(min(max(over, 0.0), 1.0), 3), "ends": secret["expires_at"]}
+    return {
+        "left": endpoint_charts.lasting(left),
+        "over": round(min(max(over, 0.0), 1.0), 3),
+        "ends": secret["expires_at"],
+    }
 
 
 def _text(at: Micros) -> str:
@@ -193,7 +197,7 @@ async def delete_page(endpoint_id: FromPath[str], visit: VisitDependency) -> Res
         "endpoint_delete.html",
         endpoint=await visit.api.get(path),
         figures=await visit.api.part(f"{path}/figures"),
-        charts=charts,
+        charts=endpoint_charts,
         most=MOST,
     )
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from tellwire.web.console import charts
+from tellwire.web.console import endpoint_charts
 from tellwire.web.console.api_calls import ApiProblem
 from tellwire.web.console.endpoint import path_of
 from tellwire.web.console.endpoint_form import field_errors
@@ -108,7 +108,7 @@ async def _test_page(
         chosen=chosen,
         result=result,
         problem=problem.errors[0]["message"] if problem and problem.errors else problem.detail if problem else "",
-        charts=charts,
+        charts=endpoint_charts,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Request, Response, get, post
 
-from tellwire.web.console import charts, endpoint_form, shown_once, snippets
+from tellwire.web.console import endpoint_charts, endpoint_form, shown_once, snippets
 from tellwire.web.console.api_calls import ApiProblem
 from tellwire.web.console.endpoint_form import Refused, Typed
 from tellwire.web.console.login import VisitDependency
@@ -48,7 +48,7 @@ async def endpoints_page(visit: VisitDependency, app_state: StateDependency) -> 
         next_cursor=listed["next_cursor"],
         standing=standing,
         looks=STATES,
-        charts=charts,
+        charts=endpoint_charts,
         most=MOST_LISTED,
         manages=visit.may(MANAGES),
     )

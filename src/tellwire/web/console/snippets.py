@@ -1,7 +1,7 @@
 """PURE. Programs that take what an endpoint is sent and check its signature, with the endpoint's own values.
 
 The secret is never among them: they read it from the environment. They check Standard Webhooks' headers, which every
-format has (docs/reference/formats.md, "Headers and signatures").
+format has (docs/reference/formats.md, "Verify a request").
 """
 
 from __future__ import annotations
