@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from tests.console.visitor import Visitor
 from tests.served import MISSING, SETTINGS, Served, served
 
+from tellwire.stores.queries import members
 from tellwire.stores.queries.members import MOST_FAILED
 
 PASSWORD = "an invented password"
@@ -141,3 +142,15 @@ def test_settings_are_shown_masked_to_who_runs_the_installation(app: Served) -> 
     assert SETTINGS.meta_app_secret[0].value not in str(rows)
     assert rows["TELLWIRE_AUTO_ACCOUNTS"]["value"] == "true"
     app.call("GET", "/v1/settings", key=app.key("admin")).problem(403)
+
+
+def test_a_password_that_was_changed_while_it_was_checked_lets_nobody_in(app: Served) -> None:
+    made = app.post("/v1/members", {"email": "raced@example.com", "role": "viewer", "password": PASSWORD})
+    before = app.write(lambda c: members.of_email(c, made["email"]))
+    assert before is not None
+    assert app.write(lambda c: members.password_was_right(c, before)) is not None
+    assert app.call("PATCH", f"/v1/members/{made['id']}", {"password": "another password"}).status == 200
+    assert app.write(lambda c: members.password_was_right(c, before)) is None
+    assert app.call("DELETE", f"/v1/members/{made['id']}").status == 204
+    assert app.write(lambda c: members.password_was_right(c, before)) is None
+    assert not app.write(lambda c: members.password_tried(c, before, app.clock.now()))
