@@ -19,7 +19,7 @@ from tellwire.web.parameters import our_id
 from tellwire.web.request import ContextDependency
 from tellwire.web.responses import json_response, raw_json_response
 
-_READ = {"scopes": ("read",)}
+_READ = {"scopes": ("read", "inbox")}
 _WRITE = {"scopes": ("messages:write",)}
 _PATH = "/conversations/{conversation_id:str}"
 _ALL = PageRequest(200)

@@ -21,7 +21,7 @@ from tellwire.web.parameters import Cursor, Limit, cursor_of, our_id, page_reque
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import page_body, raw_json_response
 
-_READ = {"scopes": ("read",)}
+_READ = {"scopes": ("read", "inbox")}
 _WRITE = {"scopes": ("messages:write",)}
 _NOUN = "notes"
 _PATH = "/conversations/{conversation_id:str}/notes"

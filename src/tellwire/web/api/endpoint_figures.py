@@ -26,7 +26,7 @@ from tellwire.web.parameters import Cursor, Limit, choice, page_request
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import json_response, page_response
 
-_READ = {"scopes": ("read", "webhooks:manage")}
+_READ = {"scopes": ("read", "webhooks:manage", "webhooks:operate")}
 _NOUN = "webhook-endpoints"
 MOST = 1_000
 MOST_OF_MANY = 200

@@ -20,7 +20,7 @@ from tellwire.web.parameters import Cursor, Limit, our_id, page_request
 from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import page_response, raw_json_response
 
-_READ = {"scopes": ("read",)}
+_READ = {"scopes": ("read", "inbox")}
 _WRITE = {"scopes": ("messages:write",)}
 _NOUN = "labels"
 

@@ -23,7 +23,7 @@ from tellwire.web.console.words import words
 from tellwire.web.parameters import our_id
 from tellwire.web.request import AppState, StateDependency
 
-_READ: dict[str, Any] = {"opt": {"scopes": ("read",)}, "include_in_schema": False}
+_READ: dict[str, Any] = {"opt": {"scopes": ("read", "inbox")}, "include_in_schema": False}
 _WRITE: dict[str, Any] = {"opt": {"scopes": ("messages:write",)}, "include_in_schema": False, "status_code": 303}
 _PATH = "/inbox/{conversation_id:str}"
 _MOST_TYPED = 4096

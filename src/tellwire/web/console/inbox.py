@@ -65,7 +65,7 @@ def number_of(conversation: Mapping[str, Any]) -> str:
     return f"+{number}" if number else ""
 
 
-@get("/inbox", opt={"scopes": ("read",)}, include_in_schema=False)
+@get("/inbox", opt={"scopes": ("read", "inbox")}, include_in_schema=False)
 async def inbox(visit: VisitDependency, app_state: StateDependency) -> Response[bytes]:
     """The conversations, that with the newest message first."""
     chosen = {name: visit.query.get(name, "") for name in _FILTERS}
