@@ -288,6 +288,7 @@ def test_what_is_anothers_is_404(populated: tuple[Served, str, dict[str, str]], 
     body: dict[str, Any] | None = {} if method == "PATCH" else None
     if path.endswith("/recover"):
         body = {"since": "2026-05-01T00:00:00Z", "include": "failed"}
+    body = {"/notes": {"text": "Call back."}, "/assign": {}}.get(path[path.rindex("/") :], body)
     app.call(method, target, body, key=key).problem(404)
     if method == "GET" and not path.endswith(("/erasure", "/{job_id:str}")):
         assert app.call(method, target).status == 200

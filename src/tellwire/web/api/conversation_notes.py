@@ -79,7 +79,7 @@ async def write_note(
     context: ContextDependency,
     data: JSONBody[NoteDraft],
 ) -> Response[NoteRead]:
-    """It goes with the conversation when that or its contact is erased."""
+    """A note goes with its conversation, when that or its contact is erased."""
     async with context.once(request) as once:
         if once.kept:
             return once.kept
@@ -104,7 +104,7 @@ async def write_note(
 
 @delete(f"{_PATH}/{{note_id:str}}", summary="Delete a note", opt=_WRITE, status_code=204)
 async def delete_note(conversation_id: FromPath[str], note_id: FromPath[str], context: ContextDependency) -> None:
-    """It is gone for good."""
+    """A deleted note is gone for good."""
     name, note, change = await context.conversation_id(conversation_id), our_id(note_id, "note"), context.audit_change()
     if not await context.write(lambda c: notes.remove(c, change, name, note)):
         raise NotFound("There is no note with this id about this conversation.")
