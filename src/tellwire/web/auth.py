@@ -178,7 +178,7 @@ class Auth:
             TooMany: the same, and its peer has sent too many such keys.
             NotAllowed, NotFound: the named organization is not the caller's to act in, or does not exist.
         """
-        if (known := scope["state"].get(KNOWN_CALLER)) is not None:
+        if (known := scope.get("state", {}).get(KNOWN_CALLER)) is not None:
             return cast("Caller", known)
         headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
         given = [value for name, value in headers if name == b"authorization"]

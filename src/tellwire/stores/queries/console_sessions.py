@@ -95,6 +95,18 @@ def links_page(
     return newest(connection, query, table.id, request, lambda row: LoginLink(**columns(row)))
 
 
+def get_link(
+    connection: Connection, organization_id: str, link_id: str, now: Micros, *, operators: bool
+) -> LoginLink | None:
+    """Return a login link that still lets somebody in, None when there is none; `operators` as for `links_page`."""
+    table = login_links.c
+    query = select(login_links).where(
+        table.organization_id == organization_id, table.id == link_id, table.expires_at > now
+    )
+    row = connection.execute(query if operators else query.where(table.member_id != "")).one_or_none()
+    return None if row is None else LoginLink(**columns(row))
+
+
 def link_waits(connection: Connection, digest: str, now: Micros) -> bool:
     """Return whether a login link has this SHA-256 (hex) and was not used yet."""
     table = login_links.c

@@ -115,6 +115,18 @@ async def make_login_link(
     return raw_json_response(body, LoginLinkMade, status=201)
 
 
+@get("/login-links/{login_link_id:str}", summary="Read a login link", opt=_ADMIN)
+async def read_login_link(login_link_id: FromPath[str], context: ContextDependency) -> Response[LoginLinkRead]:
+    """A link that nobody used yet, without its URL."""
+    name, operators, now = our_id(login_link_id, "login link"), context.caller.operator, context.services.clock.now()
+    link = await context.read(
+        lambda c: console_sessions.get_link(c, context.organization_id, name, now, operators=operators)
+    )
+    if link is None:
+        raise NotFound("There is no login link with this id.")
+    return raw_json_response(_shown(link), LoginLinkRead)
+
+
 @delete("/login-links/{login_link_id:str}", summary="Revoke a login link", opt=_ADMIN, status_code=204)
 async def revoke_login_link(login_link_id: FromPath[str], context: ContextDependency) -> None:
     """Revoke a link that nobody used yet."""
@@ -123,4 +135,4 @@ async def revoke_login_link(login_link_id: FromPath[str], context: ContextDepend
         raise NotFound("There is no login link with this id.")
 
 
-HANDLERS = (list_login_links, make_login_link, revoke_login_link)
+HANDLERS = (list_login_links, make_login_link, read_login_link, revoke_login_link)
