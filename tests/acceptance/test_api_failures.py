@@ -130,6 +130,24 @@ def test_a_failure_is_replayed_as_a_whole_and_nothing_else(app: Served) -> None:
     assert note["subject"] == row["id"]
 
 
+def test_stock_of_many_kinds_is_taken_in_rounds(app: Served) -> None:
+    ours, others = ids_of(app), ids_of(app, HOOK)
+    for delivery, failure in zip((*ours, *others), ("500", "503", "timeout", "dns", "tls", "404"), strict=True):
+        attempted(app, delivery, failure)
+    in_rounds = SqlFailureStore(app.world.store, most=2)
+
+    def states(rounds: int) -> list[str]:
+        for _ in range(rounds):
+            app.run(in_rounds.take_stock(app.clock.now()))
+        return [row["state"] for row in app.get("/v1/failures")["data"]]
+
+    assert [len(states(1)) for _ in range(4)] == [2, 4, 6, 6]
+    for delivery in (*ours, *others):
+        app.post(f"/v1/deliveries/{delivery}/replay", status=202)
+        attempted(app, delivery, "")
+    assert states(4) == ["resolved"] * 6
+
+
 def test_the_failures_of_an_endpoint_go_with_it(app: Served) -> None:
     attempted(app, ids_of(app)[0])
     (row,) = stock(app)

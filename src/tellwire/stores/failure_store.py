@@ -10,18 +10,19 @@ from tellwire.model.units import Micros
 from tellwire.stores.queries import failures
 from tellwire.stores.query_runner import QueryRunner
 
-_MOST = 200
-"""So many kinds of failures are looked at in a round; the next round goes on behind them."""
+_MOST = 20
+"""So many kinds of failures are looked at in a round, so that stock costs little however much fails."""
 
 _START = ("", "")
 _Found = tuple[Failure | None, Seen | None]
 
 
 class SqlFailureStore:
-    """`FailureStore` over any store."""
+    """`FailureStore` over any store. `most`: kinds that a round looks at; the next round goes on behind them."""
 
-    def __init__(self, store: QueryRunner) -> None:
+    def __init__(self, store: QueryRunner, most: int = _MOST) -> None:
         self._store = store
+        self._most = most
         self._after = _START
 
     async def take_stock(self, now: Micros) -> None:
@@ -32,9 +33,9 @@ class SqlFailureStore:
 
     def _look(self, connection: Connection) -> list[_Found]:
         after, endpoints = self._after, self._store.registry().endpoints
-        there = failures.kinds(connection, after, _MOST)
-        self._after = until = there[-1] if len(there) == _MOST else _START
-        some = failures.unresolved(connection, after, None if until == _START else until, _MOST)
+        there = failures.kinds(connection, after, self._most)
+        self._after = until = there[-1] if len(there) == self._most else _START
+        some = failures.unresolved(connection, after, None if until == _START else until, self._most)
         known = {(each.endpoint_id, each.failure): each for each in some}
         found: list[_Found] = []
         for place in {**dict.fromkeys(there), **dict.fromkeys(known)}:

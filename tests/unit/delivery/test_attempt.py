@@ -249,7 +249,7 @@ def test_what_the_format_has_no_place_for_is_cancelled_without_an_attempt() -> N
 
 def _settled(decision: Any, answer: Answer, *, before: Delivery = DELIVERY, **more: Any):
     endpoint = more.pop("endpoint", ENDPOINT)
-    made = request(Work(before, EVENT), endpoint, now=NOW, wire=WIRE)
+    made = request(Work(before, EVENT), endpoint, now=NOW, wire=WIRE, edit=more.get("edit"))
     assert made is not None
     tried = Try(
         work=Work(before, EVENT),
@@ -310,10 +310,35 @@ def test_a_failure_waits_for_its_next_attempt_and_keeps_its_first() -> None:
         RetryAt(NOW + 70, counted=True), Answer(status=500, cause="your server answered 500"), before=before
     )
     assert result.delivery == replace(
-        before, state=DeliveryState.RETRYING, attempts=4, counted_attempts=3, due_at=NOW + 70, updated_at=NOW + 5
+        before,
+        state=DeliveryState.RETRYING,
+        attempts=4,
+        counted_attempts=3,
+        due_at=NOW + 70,
+        updated_at=NOW + 5,
+        failure="500",
     )
     assert result.attempt is not None
     assert (result.attempt.outcome, result.attempt.cause) == ("failed", "your server answered 500")
+
+
+@pytest.mark.parametrize(
+    ("answer", "ours", "aside"),
+    [
+        (Answer(status=503), "503", "404"),
+        (Answer(failure="timeout"), "timeout", "404"),
+        (Answer(status=200, failure="protocol"), "protocol", "404"),
+        (Answer(status=204), "", ""),
+    ],
+)
+def test_a_delivery_tells_why_its_last_attempt_failed_unless_that_went_elsewhere(
+    answer: Answer, ours: str, aside: str
+) -> None:
+    before = replace(DELIVERY, failure="404")
+    decision = RetryAt(NOW + 70, counted=True) if ours else Delivered(NOW)
+    assert _settled(decision, answer, before=before).delivery.failure == ours
+    elsewhere = ReplayEdit(url="https://other.example/in")
+    assert _settled(decision, answer, before=before, edit=elsewhere).delivery.failure == aside
 
 
 def test_a_failure_that_uses_up_no_gap_is_an_attempt() -> None:
