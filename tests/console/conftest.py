@@ -27,9 +27,12 @@ def owner(app: Served) -> Visitor:
     return Visitor.entered(app)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, driven as a person would. Without it these tests are skipped, and fail where CI is set."""
+    """Debian's Chromium, driven as a person would; without it these tests are skipped, and fail where CI is set.
+
+    Its event loop must not run while other modules are tested, so each starts a browser of its own.
+    """
     if CHROMIUM is None:
         words = "there is no Chromium; on Debian and Ubuntu: apt install chromium"
         if os.environ.get("CI"):

@@ -40,7 +40,7 @@ def enter(app: Served, page: Page) -> None:
     """Log in, and look at the endpoints."""
     page.goto(f"http://127.0.0.1:{app.port}" + urlsplit(app.post("/v1/login-links", {})["url"]).path)
     expect(page).to_have_title("Home · Tellwire")
-    page.get_by_role("link", name="Endpoints").click()
+    page.get_by_role("navigation").get_by_role("link", name="Endpoints").click()
 
 
 def test_from_nothing_to_a_delivered_test_and_the_secret_is_shown_once(fresh: Served, page: Page) -> None:
@@ -94,7 +94,7 @@ def test_a_rotation_shows_its_clock_and_both_secrets_sign(app: Served, page: Pag
 
 def payload(page: str) -> Any:
     """The payload that the preview shows."""
-    found = re.search(r'<pre class="payload"><code>(.*?)</code>', page, re.DOTALL)
+    found = re.search(r'<pre class="payload" tabindex="0"><code>(.*?)</code>', page, re.DOTALL)
     assert found, "the page shows no payload"
     return json.loads(html.unescape(found[1]))
 

@@ -42,6 +42,13 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def owner(app: Served) -> Visitor:
+    """An owner; the session of one outlasts the customer service window."""
+    app.post("/v1/members", {"email": "olga@example.com", "name": "Operator", "role": "owner"})
+    return Visitor.entered(app, email="olga@example.com")
+
+
 def template(app: Served, name: str, components: Any, **more: Any) -> str:
     """A template that Meta has approved."""
 

@@ -115,5 +115,5 @@ def test_a_failing_endpoint_is_seen_mended_replayed_and_delivered(tmp_path: Path
         page.wait_for_load_state()
         page.keyboard.press("r")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("status")).to_contain_text("on its way once more")
+        expect(page.get_by_role("status")).to_contain_text("It goes out once more now")
         until(lambda: state.taken == 5, what="the two that were chosen")

@@ -165,6 +165,7 @@ async def send_file(
     conversation_id: FromPath[str], request: AnyRequest, visit: VisitDependency, app_state: StateDependency
 ) -> Answer:
     """Upload a file, as it comes, and send it."""
+    row = await visit.api.get(_of(conversation_id))
     form: dict[str, str] = {}
     kept: dict[str, Any] = {}
 
@@ -172,7 +173,7 @@ async def send_file(
         check_csrf(visit.session, form.get("csrf", ""))
         if not file.filename:
             raise ApiProblem(422, {"detail": words("inbox.no_file")})
-        row, once = await visit.api.get(_of(conversation_id)), _once(form, "file")
+        once = _once(form, "file")
         account, given = {"account": row["account_id"]}, {"name": file.filename, "mime_type": file.mime_type}
         kept.update(await visit.api.upload("/media", chunks, account, once=once, **given))
 
@@ -225,6 +226,7 @@ def _once(form: Mapping[str, Any], what: str) -> str:
 async def on_message(conversation_id: FromPath[str], request: AnyRequest, visit: VisitDependency) -> Redirect:
     """Send a message that failed once more, or take one back that was not sent yet."""
     form = await request.form()
+    await visit.api.get(_of(conversation_id))
     for action, done in (("resend", "resent"), ("cancel", "cancelled")):
         if message_id := str(form.get(action, "")):
             path = f"/messages/{our_id(message_id, 'message')}/{action}"
@@ -252,7 +254,10 @@ async def change_labels(
             await visit.api.send(method, f"{path}/labels/{our_id(removed or added, 'label')}")
     except ApiProblem as problem:
         return await _page(visit, app_state, conversation_id, problem=problem, typed={"name": name})
-    return visit.back(f"/inbox/{conversation_id}", done="labelled" if removed or added else "")
+    if removed or added:
+        return visit.back(f"/inbox/{conversation_id}", done="labelled")
+    await visit.api.get(path)
+    return visit.back(f"/inbox/{conversation_id}")
 
 
 @post(f"{_PATH}/notes", **_WRITE)

@@ -15,7 +15,7 @@ from tellwire.web.console.fields import Typed, faults_of, lines, typed
 from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
 
-_READ = {"scopes": ("read", "templates:manage")}
+_READ = {"scopes": ("read", "inbox", "templates:manage")}
 _MANAGE = {"scopes": ("templates:manage",)}
 _FILTERS = ("status", "category", "quality", "name")
 

@@ -12,6 +12,7 @@ from litestar.params import FromPath
 from tellwire.errors import NotFound
 from tellwire.web.console.login import VisitDependency
 from tellwire.web.console.pages import Visit
+from tellwire.web.parameters import our_id
 
 _FORMATS = ("row", "chat")
 _GAPS = ((86_400, 5), (3600, 4), (600, 3), (60, 2), (10, 1))
@@ -25,13 +26,19 @@ async def message(message_id: FromPath[str], visit: VisitDependency) -> Response
     return await _page(visit, message_id)
 
 
-@post("/messages/{message_id:str}/test", opt={"scopes": ("webhooks:manage",)}, include_in_schema=False, status_code=200)
+@post(
+    "/messages/{message_id:str}/test",
+    opt={"scopes": ("webhooks:manage", "webhooks:operate")},
+    include_in_schema=False,
+    status_code=200,
+)
 async def test_endpoint(
     message_id: FromPath[str], request: Request[Any, Any, Any], visit: VisitDependency
 ) -> Response[bytes]:
     """Send a test event to an endpoint, and show what it answers."""
-    form = await request.form()
-    tested = await visit.api.send("POST", f"/webhook-endpoints/{form.get('endpoint_id', '')}/test")
+    await _journey(visit, message_id)
+    endpoint_id = our_id(str((await request.form()).get("endpoint_id", "")), "webhook endpoint")
+    tested = await visit.api.send("POST", f"/webhook-endpoints/{endpoint_id}/test")
     return await _page(visit, message_id, tested)
 
 
@@ -43,19 +50,25 @@ async def test_endpoint(
 )
 async def replay(message_id: FromPath[str], request: Request[Any, Any, Any], visit: VisitDependency) -> Response[Any]:
     """Send a delivery once more, at once."""
+    await _journey(visit, message_id)
     form = await request.form()
-    await visit.api.send(
-        "POST", f"/deliveries/{form.get('delivery_id', '')}/replay", {}, once=str(form.get("once", ""))
-    )
+    delivery_id = our_id(str(form.get("delivery_id", "")), "delivery")
+    await visit.api.send("POST", f"/deliveries/{delivery_id}/replay", {}, once=str(form.get("once", "")))
     return visit.back(f"/messages/{message_id}", done="replayed")
 
 
-async def _page(visit: Visit, message_id: str, tested: Any = None) -> Response[bytes]:
+async def _journey(visit: Visit, message_id: str) -> tuple[dict[str, Any], str]:
+    """Return the journey of a message, and what it says."""
     found = await visit.api.get("/why", q=message_id)
     journey = found["journey"]
     said = next((each["title"] for each in found["matches"] if each["id"] == message_id), "")
     if not said or journey is None or journey["message"] is None:
         raise NotFound("There is no message with this id. It may have been erased.")
+    return journey, said
+
+
+async def _page(visit: Visit, message_id: str, tested: Any = None) -> Response[bytes]:
+    journey, said = await _journey(visit, message_id)
     events = journey["events"]
     event_id = visit.query.get("event", "") or (events[0]["id"] if events else "")
     payloads = []

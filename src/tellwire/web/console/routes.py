@@ -73,7 +73,7 @@ _SESSION = "console_session"
 async def enter(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let in who has a session that may see the page (`opt["scopes"]`), and refuse forms of other sites.
 
-    A handler with `opt["streams"]` reads its form as it comes, and checks its token itself.
+    A handler with `opt["streams"]` reads a form with a file as it comes, and checks its token itself.
     """
     app_state: AppState = connection.scope["state"]["app_state"]
     session = await session_of(connection, app_state)
@@ -84,13 +84,17 @@ async def enter(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     app_state.places.take(connection.scope, session.caller.organization_id)  # type: ignore[arg-type]
     if connection.scope.get("method") == "POST":
         check_origin(connection, app_state)
-    if connection.scope.get("method") == "POST" and not handler.opt.get("streams"):
+    if connection.scope.get("method") == "POST" and not (handler.opt.get("streams") and _is_multipart(connection)):
         form = await cast("Request[Any, Any, Any]", connection).form()
         check_csrf(session, str(form.get("csrf", "")))
     wanted: tuple[str, ...] = handler.opt.get("scopes", ())  # none for OPTIONS, which Litestar answers itself
     of_one_endpoint = bool(session.access.endpoint_id) and connection.scope["path"] == "/"
     if of_one_endpoint or (wanted and not session.caller.may(wanted)):
         raise NotAllowed(words("errors.not_yours"), kind="insufficient-scope")
+
+
+def _is_multipart(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    return connection.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 def _wanted(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
