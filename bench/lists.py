@@ -68,7 +68,7 @@ def pages(served: Served, endpoint_id: str) -> list[str]:
         "/numbers",
         "/agents",
         "/templates",
-        "/settings",
+        "/settings/members",
         f"/messages/{message}",
         f"/find?q={quote(contact['name'] or 'nobody')}",
         "/find?q=nothing-has-this-text",

@@ -26,6 +26,9 @@ Exception
 ├── media.downloads.Mismatch           the bytes of a file are not those that Meta announced
 ├── web.post_intake.ClientGoneError    the client went away before its body was there
 ├── http_client.connection._Enough     what is wanted of an answer has been read
+├── web.console.api_calls.ApiProblem    a call of the API that a page of the console made was refused
+├── web.console.endpoint_form.Refused   a form of an endpoint has faults, which are shown beside its fields
+├── web.console.sessions.LoginNeeded    nobody is logged in, and the page is for somebody who is
 └── simulator.refusals.Refusal         what the simulated Meta answers to a request that it does not take
 OSError
 └── http_client.proxy.ProxyError       the egress proxy could not be reached, or made no tunnel

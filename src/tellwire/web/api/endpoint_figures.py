@@ -39,7 +39,7 @@ SpanName = Annotated[
 Milliseconds = Annotated[float | None, Meta(description="Of attempts that were delivered; null when there are none.")]
 
 
-class BucketRead(Struct, kw_only=True):
+class AttemptBucketRead(Struct, kw_only=True):
     """The attempts that ended in a part of the span, which begins at `since`."""
 
     since: When
@@ -67,7 +67,7 @@ class FiguresRead(Struct, kw_only=True):
     waiting_since: When | None
     parked: Annotated[int, Meta(description="Deliveries that wait until the endpoint is resumed. Bounded likewise.")]
     parked_since: When | None
-    buckets: Annotated[list[BucketRead], Meta(description="Oldest first; the last one is not over yet.")]
+    buckets: Annotated[list[AttemptBucketRead], Meta(description="Oldest first; the last one is not over yet.")]
 
 
 class FiguresList(Struct, kw_only=True):
@@ -135,7 +135,7 @@ def _shown(endpoint: Endpoint, span: Span, cut: Buckets, found: _Found, now: Mic
         every.add(counted)
         mean, slowest = _milliseconds(counted)
         buckets.append(
-            BucketRead(
+            AttemptBucketRead(
                 since=instant(since),
                 delivered=counted.delivered,
                 failed=counted.failed,

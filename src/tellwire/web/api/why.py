@@ -57,7 +57,7 @@ class MatchRead(Struct, kw_only=True):
     conversation_id: str | None
 
 
-class LineRead(Struct, kw_only=True):
+class DeliveryLineRead(Struct, kw_only=True):
     """A delivery within a step."""
 
     id: Id
@@ -87,7 +87,8 @@ class StepRead(Struct, kw_only=True):
     attempts: int | None
     until: When | None
     deliveries: Annotated[
-        list[LineRead], Meta(description="Of an endpoint, oldest first; of more than 10 the first and the last ones.")
+        list[DeliveryLineRead],
+        Meta(description="Of an endpoint, oldest first; of more than 10 the first and the last ones."),
     ]
 
 
@@ -257,8 +258,8 @@ def _step(step: Step) -> StepRead:
     )
 
 
-def _line(line: Line) -> LineRead:
-    return LineRead(
+def _line(line: Line) -> DeliveryLineRead:
+    return DeliveryLineRead(
         id=line.id,
         event_id=line.event_id,
         event=line.event,
