@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from pathlib import Path
@@ -9,6 +10,28 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 from tests.acceptance.processes import running
 from tests.acceptance.test_dev import shown
+
+
+PICTURES = Path(os.environ["TELLWIRE_PICTURES"]) if "TELLWIRE_PICTURES" in os.environ else None
+"""Where the pictures of the docs go: `TELLWIRE_PICTURES=docs/images ./run test tests/console/test_first_run.py`."""
+
+
+def pictured(page: Page, name: str, folder: Path) -> None:
+    """Take a picture of a page, as the docs show it."""
+    page.set_viewport_size({"width": 1200, "height": 820})
+    page.get_by_role("navigation").get_by_role("link", name=PLACES.get(name, "Home")).click()
+    if name == "journey":
+        page.get_by_role("link", name="Is the order 17 ready?").first.click()
+    elif name == "inbox":
+        page.get_by_role("main").get_by_role("list").get_by_role("link").first.click()
+    elif name == "endpoint":
+        page.get_by_role("link", name=re.compile("catcher of tellwire dev .row.")).first.click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.mouse.move(0, 0)
+    page.screenshot(path=folder / f"console-{name}.png")
+
+
+PLACES = {"phone": "Phone", "inbox": "Inbox", "endpoint": "Endpoints"}
 
 
 def test_one_click_leads_from_the_link_to_the_first_messages_way_and_the_phone_writes(
@@ -35,4 +58,6 @@ def test_one_click_leads_from_the_link_to_the_first_messages_way_and_the_phone_w
         expect(got.get_by_text("meta.user_preferences").first).to_be_visible()
         page.get_by_role("button", name="Send", exact=True).click()
         expect(page.get_by_role("alert")).to_have_text("Write something first.")
+        for name in ("home", "journey", "phone", "inbox", "endpoint"):
+            pictured(page, name, PICTURES or tmp_path)
         assert dev.stop(signal.SIGTERM) == 0
