@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.acceptance.processes import tellwire
 from tests.acceptance.test_api_access import ROUTES, TEMPLATE
 from tests.acceptance.test_cli import run
 from tests.failing import attempted, stock

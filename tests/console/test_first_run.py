@@ -11,7 +11,6 @@ from playwright.sync_api import Page, expect
 from tests.acceptance.processes import running
 from tests.acceptance.test_dev import shown
 
-
 PICTURES = Path(os.environ["TELLWIRE_PICTURES"]) if "TELLWIRE_PICTURES" in os.environ else None
 """Where the pictures of the docs go: `TELLWIRE_PICTURES=docs/images ./run test tests/console/test_first_run.py`."""
 
