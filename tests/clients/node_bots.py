@@ -39,9 +39,15 @@ class Bot:
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
+            if not line.endswith("\n"):
+                return  # the process was killed while it wrote
             with self._news:
                 self.lines.append(json.loads(line))
                 self._news.notify_all()
+
+    def ended(self) -> None:
+        """Wait until everything is read that the process wrote before it was killed."""
+        self._reader.join()
 
     def until(self, condition: Callable[[list[dict[str, Any]]], Any]) -> Any:
         """What `condition` finds once it finds something."""
@@ -62,3 +68,4 @@ def bot(client: str, **settings: Any) -> Iterator[tuple[Bot, str]]:
             yield running, f"http://127.0.0.1:{port}/webhook"
         finally:
             process.kill()
+            running.ended()

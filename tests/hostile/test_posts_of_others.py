@@ -95,9 +95,9 @@ def flooding(target: Target, bodies: Callable[[int], bytes], *, at_once: int) ->
 FLOODS: dict[str, tuple[int, Callable[[int], bytes]]] = {
     "many people": (
         12,
-        lambda n: body(THEIRS, messages=[message(f"wamid.{n}.{k}", f"1555{n:03d}{k:05d}") for k in range(10_000)]),
+        lambda n: body(THEIRS, messages=[message(f"wamid.{n}.{k}", f"1555{n:03d}{k:05d}") for k in range(3_000)]),
     ),
-    "what is not understood": (24, lambda n: body(THEIRS, messages=[0] * 1_000_000)),
+    "what is not understood": (12, lambda n: body(THEIRS, messages=[0] * 400_000)),
     "small POSTs": (
         100,
         lambda n: body(THEIRS, messages=[message(f"wamid.{n}.{k}", f"1555{n:03d}{k:05d}") for k in range(100)]),
@@ -110,7 +110,7 @@ def test_posts_of_one_organization_do_not_wait_for_those_of_another(target: Targ
     at_once, bodies = FLOODS[name]
     took: dict[str, list[float]] = {"small": [], "large": []}
     with flooding(target, bodies, at_once=at_once):
-        until = time.monotonic() + 5
+        until = time.monotonic() + 3
         while time.monotonic() < until:
             for kind, text in (("small", "x"), ("large", "x" * 20_000)):
                 began = time.monotonic()
