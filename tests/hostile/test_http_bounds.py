@@ -325,7 +325,10 @@ def test_strangers_who_hold_every_connection_keep_nobody_out(tmp_path: Path, nam
         for number in range(10):
             assert target.post(envelope(incoming(f"wamid.held.{number}"))) == 200
         assert target.call("/v1/accounts")[0] == 200
-        assert target.closed("made_room") >= 12
+        made_room = target.closed("made_room")
+        assert made_room > 0
+        # A stranger who comes while all others are being answered is refused, so that room is made for fewer later.
+        assert made_room + target.closed("too_many_connections") >= 20
 
 
 @pytest.mark.alone
