@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from litestar import Response, delete, get, post
@@ -11,12 +12,13 @@ from sqlalchemy import Connection
 
 from tellwire.errors import Invalid
 from tellwire.stores.queries import conversation_activity, conversation_marks, members, messages
+from tellwire.stores.queries.audit import AuditChange
 from tellwire.stores.queries.paging import PageRequest
 from tellwire.web.api.conversation_rows import Assignee, ConversationRead, assignees, known, shown_alone
 from tellwire.web.api.labels import known_label
 from tellwire.web.api.shapes import LINE
 from tellwire.web.parameters import our_id
-from tellwire.web.request import ContextDependency
+from tellwire.web.request import ContextDependency, RequestContext
 from tellwire.web.responses import json_response, raw_json_response
 
 _READ = {"scopes": ("read", "inbox")}
@@ -67,18 +69,7 @@ async def label_conversation(
     conversation_id: FromPath[str], label_id: FromPath[str], context: ContextDependency
 ) -> Response[ConversationRead]:
     """One that it has already stays."""
-    name, label, change = (
-        await context.conversation_id(conversation_id),
-        our_id(label_id, "label"),
-        context.audit_change(),
-    )
-
-    def work(connection: Connection) -> bytes:
-        conversation = known(connection, context, name)
-        conversation_marks.put_label(connection, change, name, known_label(connection, context, label).id)
-        return shown_alone(connection, context, conversation)
-
-    return raw_json_response(await context.write(work), ConversationRead)
+    return await _relabelled(context, conversation_id, label_id, conversation_marks.put_label)
 
 
 @delete(f"{_PATH}/labels/{{label_id:str}}", summary="Take a label off a conversation", opt=_WRITE, status_code=200)
@@ -86,6 +77,16 @@ async def unlabel_conversation(
     conversation_id: FromPath[str], label_id: FromPath[str], context: ContextDependency
 ) -> Response[ConversationRead]:
     """One that it does not have changes nothing."""
+    return await _relabelled(context, conversation_id, label_id, conversation_marks.take_label)
+
+
+async def _relabelled(
+    context: RequestContext,
+    conversation_id: str,
+    label_id: str,
+    change_label: Callable[[Connection, AuditChange, str, str], object],
+) -> Response[ConversationRead]:
+    """Change whether a conversation has a label, and show it."""
     name, label, change = (
         await context.conversation_id(conversation_id),
         our_id(label_id, "label"),
@@ -94,7 +95,7 @@ async def unlabel_conversation(
 
     def work(connection: Connection) -> bytes:
         conversation = known(connection, context, name)
-        conversation_marks.take_label(connection, change, name, known_label(connection, context, label).id)
+        change_label(connection, change, name, known_label(connection, context, label).id)
         return shown_alone(connection, context, conversation)
 
     return raw_json_response(await context.write(work), ConversationRead)
