@@ -136,7 +136,13 @@ class App:
             random=random.random,
             observers=Observers(counters=counters, tracer=tracer, on_attempt=self._attempted),
         )
-        self.endpoint_worker = EndpointWorker(queues.health, queues.recoveries, clock, supplied=self.dispatcher.wake)
+        self.endpoint_worker = EndpointWorker(
+            queues.health,
+            queues.recoveries,
+            clock,
+            supplied=self.dispatcher.wake,
+            counted=observed.tally.attempted,
+        )
         self.endpoint_tester = EndpointTester(
             sender,
             clock,
@@ -288,7 +294,6 @@ class App:
 
     def _attempted(self, attempt: Attempt, delivery: Delivery) -> None:
         self.endpoint_worker.attempted(attempt, delivery)
-        self.watch.observed.tally.attempted(delivery.organization_id, delivered=attempt.outcome == "delivered")
         if self._on_attempt is not None:
             self._on_attempt(attempt, delivery)
 
