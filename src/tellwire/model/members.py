@@ -115,7 +115,7 @@ class PortalLink(Struct, frozen=True, kw_only=True):
 
 
 class LoginAttempt(Struct, frozen=True, kw_only=True):
-    """What one login at a provider begins with and its end is checked against: random texts, and where the provider leads back to."""
+    """What a login at a provider begins with, and its end is checked against: random texts, and where it leads back."""
 
     redirect: str
     state: str
