@@ -18,6 +18,8 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, TypeVar
 
+from tests import forked
+
 from tellwire.cli.dev.catcher import Catch, Catcher
 
 ROOT = Path(__file__).parents[2]
@@ -42,15 +44,7 @@ def environment(home: Path | None = None, **settings: str) -> dict[str, str]:
 
 def tellwire(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "tellwire", *arguments],
-        cwd=cwd,
-        env=environment(cwd, **settings),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    return forked.run(arguments, cwd=cwd, environment=environment(cwd, **settings), timeout=SECONDS)
 
 
 class Running:
@@ -60,15 +54,20 @@ class Running:
     """
 
     def __init__(self, *arguments: str, cwd: Path, within: Sequence[str] = (), **settings: str) -> None:
-        self.process = subprocess.Popen(
-            [*within, sys.executable, "-m", "tellwire", *arguments],
-            cwd=cwd,
-            env=environment(cwd, **settings),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
+        variables = environment(cwd, **settings)
+        self.process = (
+            subprocess.Popen(
+                [*within, sys.executable, "-m", "tellwire", *arguments],
+                cwd=cwd,
+                env=variables,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            if within
+            else forked.start(arguments, cwd=cwd, environment=variables)
         )
         self.out: list[str] = []
         self.err: list[str] = []
