@@ -59,6 +59,12 @@ COMMANDS = {
         help="print a link that lets somebody into the console once",
         example="tellwire login-link --email ana@example.com",
     ),
+    "doctor": Command(
+        module="tellwire.cli.doctor",
+        function="doctor",
+        help="check the installation from its settings to what Meta says of it, each fault with its remedy",
+        example="tellwire doctor --json",
+    ),
     "profiles": Command(
         module="tellwire.cli.profiles_command",
         function="profiles",

@@ -68,7 +68,7 @@ class Client:
         self._place = parts.netloc.rpartition("@")[2]
         self._base = parts.path.rstrip("/")
         self._start_hint = start_hint
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = {"Content-Type": "application/json", "Connection": "close"}  # each call has its own
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         if organization:
@@ -154,6 +154,25 @@ class Client:
             yield from _events(answer)
         except (OSError, HTTPException) as error:
             raise self._gone(error) from None
+        finally:
+            answer.close()
+
+    def streams(self, *path: str, seconds: float) -> bool:
+        """Return whether the first bytes of a stream come within so many seconds of silence: no proxy holds them back.
+
+        Raises:
+            Rejected: the answer is not 2xx.
+        """
+        try:
+            answer = self._ask("GET", v1(*path), body=None, headers={"Accept": "text/event-stream"}, timeout=seconds)
+        except NoServer:
+            return False
+        try:
+            if answer.status != 200:
+                raise rejected(answer.status, _decoded(answer.read()))
+            return bool(answer.read1(1))
+        except (OSError, HTTPException):
+            return False
         finally:
             answer.close()
 

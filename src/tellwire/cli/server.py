@@ -58,12 +58,15 @@ class Where(Struct, frozen=True):
     organization: str = ""
 
 
+URL = typer.Option("--url", metavar="URL", help="The server; with --key. See `tellwire profiles`.")
+KEY = typer.Option("--key", metavar="KEY", help="Its API key; @FILE reads it from a file.")
+PROFILE = typer.Option("--profile", metavar="NAME", help="A saved server with its key.")
+"""The options of every command that talks to a server, for one that also does something without."""
+
 _OPTIONS: dict[str, Any] = {
-    "server_url": Annotated[
-        str, typer.Option("--url", metavar="URL", help="The server; with --key. See `tellwire profiles`.")
-    ],
-    "server_key": Annotated[str, typer.Option("--key", metavar="KEY", help="Its API key; @FILE reads it from a file.")],
-    "server_profile": Annotated[str, typer.Option("--profile", metavar="NAME", help="A saved server with its key.")],
+    "server_url": Annotated[str, URL],
+    "server_key": Annotated[str, KEY],
+    "server_profile": Annotated[str, PROFILE],
     "organization": Annotated[
         str, typer.Option("--organization", metavar="ID", help="Act in this organization, not in the key's own.")
     ],
