@@ -15,7 +15,7 @@ from functools import cache
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socket import create_connection, socket
+from socket import create_connection, create_server, socket
 from typing import Any
 
 from cryptography import x509
@@ -116,7 +116,7 @@ class Proxy:
             def do_GET(self) -> None:
                 proxy.answer(self)
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815 - the name that http.server asks for
 
             def log_message(self, *_: Any) -> None: ...
 
@@ -174,9 +174,14 @@ class MetasSender:
     def __init__(self, behind: int) -> None:
         self._sender: Sender = open_sender(reach=ANYWHERE)
         self._url = f"http://127.0.0.1:{behind}"
+        self._cut = False
+
+    def cut(self) -> None:
+        """Reach nothing any more."""
+        self._cut = True
 
     async def send(self, request: Request) -> Answer:
-        if not request.url.startswith(PUBLIC):
+        if self._cut or not request.url.startswith(PUBLIC):
             return Answer(failure="dns", cause="could not resolve the host name")
         return await self._sender.send(replace(request, url=request.url.replace(PUBLIC, self._url, 1)))
 
@@ -191,6 +196,7 @@ class Site:
         self,
         folder: Path,
         app: Served,
+        *,
         proxy: Proxy,
         simulator: Simulator,
         names: dict[str, list[str]],
@@ -198,6 +204,7 @@ class Site:
     ) -> None:
         self.app, self.proxy, self.simulator, self.names, self.ports = app, proxy, simulator, names, ports
         self.folder = folder
+        self.metas_sender = MetasSender(app.port)
         self.url = f"http://127.0.0.1:{app.port}"
 
     @property
@@ -231,7 +238,13 @@ def site(folder: Path, *, clock: SetClock | None = None, account: bool = True, *
             raise ConnectionRefusedError(111, "Connection refused")
         return create_connection(("127.0.0.1", ports[host, port]), timeout=10)
 
-    healthy: dict[str, Any] = {"public_url": PUBLIC, "allowed_hosts": (HOST, "127.0.0.1")} | settings
+    metas = create_server(("127.0.0.1", 0))
+    graph_url = f"http://127.0.0.1:{metas.getsockname()[1]}/v24.0"
+    healthy: dict[str, Any] = {
+        "public_url": PUBLIC,
+        "allowed_hosts": (HOST, "127.0.0.1"),
+        "meta_graph_url": graph_url,
+    } | settings
     in_force: Settings = replace(SETTINGS, **healthy)
     probe = SelfCalls(resolve=resolve, dial=dial, tls=authority().trust())
     now = clock or SetClock(time.time_ns() // 1000)
@@ -239,17 +252,20 @@ def site(folder: Path, *, clock: SetClock | None = None, account: bool = True, *
         proxy.behind = app.port
         ports["127.0.0.1", in_force.port] = app.port
         state = State()
-        simulator = Simulator(state, secret=APP_SECRET, sender=MetasSender(app.port))
-        url = app.run(simulator.start())
+        metas_sender = MetasSender(app.port)
+        simulator = Simulator(state, secret=APP_SECRET, sender=metas_sender)
+        app.run(simulator.start(metas))
         state.app.subscription = Subscription(CALLBACK, FIELDS, VERIFY)
         observed = app.watch.observed
-        app.outside.graph = ClockedGraph(open_graph(f"{url}/v24.0"), app.clock, observed)  # type: ignore[assignment]
-        found = Site(folder, app, proxy, simulator, names, ports)
+        graph = ClockedGraph(open_graph(graph_url), app.clock, observed)
+        app.outside.graph = graph  # type: ignore[assignment]
+        found = Site(folder, app, proxy=proxy, simulator=simulator, names=names, ports=ports)
+        found.metas_sender = metas_sender
         try:
             if account:
                 found.account()
             yield found
         finally:
-            app.run(app.outside.graph.close())
+            app.run(graph.close())
             app.run(simulator.stop())
             proxy.stop()

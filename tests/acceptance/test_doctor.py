@@ -24,7 +24,7 @@ from tellwire.doctor.checks_here import HERE
 from tellwire.doctor.meta_answers import FIELDS
 from tellwire.doctor.server_figures import OF_VERDICT
 from tellwire.settings import AppSecret
-from tellwire.simulator.apps import APP_ID, Subscription
+from tellwire.simulator.apps import Subscription
 from tellwire.verdict.figures import Disk
 from tellwire.verdict.rules import KINDS
 
@@ -153,7 +153,7 @@ FAULTS = {
     "a token that nobody knows": Fault("token", "invalid", "new token", _with_token("wrong"), account=False),
     "an expired token": Fault("token", "invalid", "new token", lambda there: there.meta.invalidate(TOKEN)),
     "a token that ends": Fault(
-        "token", "expires_soon", "never expires", lambda there: _set("expires_at", int(time.time()) + 86_400)(there)
+        "token", "expires_soon", "never expires", _set("expires_at", int(time.time()) + 86_400)
     ),
     "a token without a scope": Fault(
         "token_scopes", "missing", "whatsapp_business_management", _set("scopes", ("whatsapp_business_messaging",))
@@ -247,7 +247,7 @@ def test_each_planted_fault_is_found_with_its_remedy(
     assert told["cause"]
 
 
-# --- what is found on the machine of the command ------------------------------------------------------------------------
+# --- what is found on the machine of the command ----------------------------------------------------------------------
 
 
 class Here(NamedTuple):
@@ -357,7 +357,8 @@ def test_what_is_told_to_people(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_every_fault_is_planted_here_or_in_the_tests_of_its_rules() -> None:
-    planted = {(each.check, each.name) for each in (*FAULTS.values(), *ON_THIS_MACHINE.values())}
+    planted = {(each.check, each.name) for each in FAULTS.values()}
+    planted |= {(each.check, each.name) for each in ON_THIS_MACHINE.values()}
     known = {(name, fault) for name, check in CHECKS.items() for fault in check.faults}
     verdict = {(OF_VERDICT[kind][0], kind) for kind in KINDS}
     assert planted <= known | verdict

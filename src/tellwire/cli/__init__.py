@@ -65,6 +65,12 @@ COMMANDS = {
         help="check the installation from its settings to what Meta says of it, each fault with its remedy",
         example="tellwire doctor --json",
     ),
+    "meta": Command(
+        module="tellwire.cli.meta",
+        function="meta",
+        help="connect this installation with an app and a WhatsApp business account of Meta's, step by step",
+        example="tellwire meta connect --access-token @token.txt --app-secret @app-secret.txt --yes",
+    ),
     "profiles": Command(
         module="tellwire.cli.profiles_command",
         function="profiles",

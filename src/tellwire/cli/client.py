@@ -116,6 +116,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         once: str = "",
+        headers: Mapping[str, str] | None = None,
         timeout: float = _SECONDS,
     ) -> tuple[int, bytes]:
         """Return the status and the bytes of any answer; `path` begins with a slash, below the server's own path.
@@ -123,8 +124,8 @@ class Client:
         Raises:
             NoServer: there is no answer.
         """
-        headers = {"Idempotency-Key": once} if once else {}
-        answer = self._ask(method, _target(path, query), body=body, headers=headers, timeout=timeout)
+        more = {**(headers or {}), **({"Idempotency-Key": once} if once else {})}
+        answer = self._ask(method, _target(path, query), body=body, headers=more, timeout=timeout)
         try:
             return answer.status, answer.read()
         except (OSError, HTTPException) as error:

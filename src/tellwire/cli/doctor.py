@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from msgspec import convert
 from msgspec.structs import asdict
 
 from tellwire import __version__
@@ -16,7 +15,7 @@ from tellwire.cli.client import NoServer, Rejected
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.server import Where, connected
 from tellwire.doctor.check import STATES, Finding
-from tellwire.doctor.checks import CHECKS, fault, fine, works
+from tellwire.doctor.checks import CHECKS, fault, fine, read, works
 from tellwire.doctor.page import reference
 
 _MARKS = {"ok": "✓", "warning": "!", "broken": "✗", "unknown": "?"}
@@ -67,17 +66,13 @@ def _of_server(where: Where) -> list[Finding]:
         if error.status in (401, 403):
             return [fault("server", "not_operator", str(error))]
         raise
-    return [*found, *(_read(each) for each in said["checks"])]
+    return [*found, *(read(each) for each in said["checks"])]
 
 
 def _version(theirs: str) -> Finding:
     if theirs != __version__:
         return fault("versions", "differ", f"Here is {__version__}, the server is {theirs}.")
     return fine("versions", theirs)
-
-
-def _read(row: dict[str, Any]) -> Finding:
-    return convert({name: value or "" for name, value in row.items()}, Finding)
 
 
 def _tell(found: Sequence[Finding], *, as_json: bool, every: bool) -> None:

@@ -61,15 +61,14 @@ class Where(Struct, frozen=True):
 URL = typer.Option("--url", metavar="URL", help="The server; with --key. See `tellwire profiles`.")
 KEY = typer.Option("--key", metavar="KEY", help="Its API key; @FILE reads it from a file.")
 PROFILE = typer.Option("--profile", metavar="NAME", help="A saved server with its key.")
-"""The options of every command that talks to a server, for one that also does something without."""
+ORGANIZATION = typer.Option("--organization", metavar="ID", help="Act in this organization, not in the key's own.")
+"""The options of every command that talks to a server, for one that asks for it by itself."""
 
 _OPTIONS: dict[str, Any] = {
     "server_url": Annotated[str, URL],
     "server_key": Annotated[str, KEY],
     "server_profile": Annotated[str, PROFILE],
-    "organization": Annotated[
-        str, typer.Option("--organization", metavar="ID", help="Act in this organization, not in the key's own.")
-    ],
+    "organization": Annotated[str, ORGANIZATION],
 }
 
 

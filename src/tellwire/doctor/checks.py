@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from msgspec import convert
+
 from tellwire.doctor.check import Check, Finding
 from tellwire.doctor.checks_here import HERE
 from tellwire.doctor.checks_meta import META
@@ -34,6 +36,11 @@ def fault(check: str, name: str, cause: str, *, about: str = "", **given: str) -
         remedy=known.remedy,
         command=known.command.format(**given),
     )
+
+
+def read(row: Mapping[str, object]) -> Finding:
+    """Return a finding out of an answer of the server; its other fields are left out."""
+    return convert({name: value or "" for name, value in row.items()}, Finding)
 
 
 def works(findings: Iterable[Finding]) -> bool:

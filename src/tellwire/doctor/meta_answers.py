@@ -113,6 +113,18 @@ def app_of(told: Told) -> str:
     return _text(_of(told.document, "data", "app_id"))
 
 
+def accounts_of(told: Told) -> list[str]:
+    """Return the ids of the WhatsApp business accounts that a token is for, by `debug_token`; none when it does not
+    say."""
+    rows = _of(told.document, "data", "granular_scopes")
+    found: dict[str, None] = {}
+    for row in rows if isinstance(rows, list) else ():
+        targets = _of(row, "target_ids")
+        if _of(row, "scope") == SCOPES[1] and isinstance(targets, list):
+            found |= dict.fromkeys(each for each in map(_text, targets) if each)
+    return list(found)
+
+
 def number(told: Told, phone_number_id: str, *, about: str = "") -> list[Finding]:
     """Return what Meta shows of a number."""
     if told.status == 0:

@@ -18,13 +18,13 @@ tellwire doctor          # what is not ok, each with its remedy; --all tells wha
 tellwire doctor --json   # everything, for scripts
 ```
 
-It checks the settings and files of the machine that it runs on, and has the running server examine itself (`POST
-/v1/doctor`, with an operator's key): its public URL by requests to it, every account by Meta's Graph API, and its own
-figures. Nothing is changed, and nothing is stored: the POST that tries the app secret is no JSON, so it is refused once its
-signature has been found right. Without a server the settings, the files and the database are checked.
+It checks the settings and files of the machine that it runs on, and has the running server examine itself
+(`POST /v1/doctor`, with an operator's key): its public URL by requests to it, every account by Meta's Graph API, and
+its own figures. Nothing is changed, and nothing is stored: the POST that tries the app secret is no JSON, so it is
+refused once its signature has been found right. Without a server the settings, the files and the database are checked.
 
-A check is **ok**, a **warning** (it works, but look at it), **broken**, or **cannot be checked**. The exit code is 0 when
-nothing is broken, 1 when something is, 3 when no server runs.
+A check is **ok**, a **warning** (it works, but look at it), **broken**, or **cannot be checked**. The exit code is 0
+when nothing is broken, 1 when something is, 3 when no server runs.
 
 What Meta is asked costs calls of the account's limit (200 an hour): about four for each account, at most 50 accounts.
 """
@@ -32,7 +32,7 @@ _PARTS: tuple[tuple[str, str, Mapping[str, Check]], ...] = (
     ("Here", "On the machine that the command runs on.", HERE),
     (
         "The public URL",
-        "The server asks itself through `PUBLIC_URL`, as Meta would. Where that does not lead here, the local URL is tried.",
+        "The server asks itself through `PUBLIC_URL`, as Meta would; through the local URL where that leads elsewhere.",
         PUBLIC,
     ),
     ("At Meta", "For each account, with its access token; what the app says, with its app secret.", META),

@@ -88,7 +88,11 @@ def _number(business: Business) -> dict[str, Any]:
 
 
 def _get_number(state: State, number: str, call: Call) -> Any:
-    business = state.businesses[number]
+    return _shown_number(state, state.businesses[number], call)
+
+
+def _shown_number(state: State, business: Business, call: Call) -> dict[str, Any]:
+    number = business.phone_number_id
     whole = _number(business) | {
         name: value for name, value in state.app.numbers.get(number, {}).items() if name != "callback"
     }
@@ -97,10 +101,11 @@ def _get_number(state: State, number: str, call: Call) -> Any:
     return _chosen(whole, call)
 
 
-def _register(_: State, __: str, call: Call) -> Any:
+def _register(state: State, number: str, call: Call) -> Any:
     pin = str(call.body.get("pin", ""))
     if len(pin) != 6 or not pin.isdigit():
         raise Refusal(100, "pin must be six digits")
+    state.app.numbers.get(number, {}).pop("status", None)
     return _OK
 
 
@@ -131,7 +136,7 @@ def _account(_: State, waba_id: str, call: Call) -> Any:
 def _numbers(state: State, waba_id: str, call: Call) -> Any:
     rows = [each for each in state.businesses.values() if each.waba_id == waba_id]
     url = f"{call.base}/{waba_id}/phone_numbers"
-    return page(rows, call.query, url, show=lambda each: _chosen(_number(each), call))
+    return page(rows, call.query, url, show=lambda each: _shown_number(state, each, call))
 
 
 def _subscribe(state: State, waba_id: str, call: Call) -> Any:
