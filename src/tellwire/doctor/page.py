@@ -38,7 +38,7 @@ _PARTS: tuple[tuple[str, str, Mapping[str, Check]], ...] = (
     ("At Meta", "For each account, with its access token; what the app says, with its app secret.", META),
     (
         "The server",
-        "Its own figures. The causes and remedies of the verdict stand in [Operate](operate.md).",
+        "Its own figures. The causes and remedies of the verdict stand in [Operate](../how-to/operate.md).",
         SERVER,
     ),
 )
