@@ -8,17 +8,19 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
+from socket import create_server
 from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
 from tests.doctor_site import APP_SECRET, CALLBACK, HOST, NUMBER, TOKEN, WABA, Site, authority, site
-from tests.served import ADMIN
+from tests.served import ADMIN, SETTINGS
 from tests.world import SetClock
 
 from tellwire.cli import DONE, FAILED, NO_SERVER, main
+from tellwire.cli.client import Client
+from tellwire.cli.doctor_here import extras
 from tellwire.doctor.checks import CHECKS
 from tellwire.doctor.checks_here import HERE
 from tellwire.doctor.meta_answers import FIELDS
@@ -292,12 +294,6 @@ ON_THIS_MACHINE = {
         "master_key", "open", "permissions", _file("tellwire.db.master-key", "key", 0o644)
     ),
     "a master key that is gone": Here("master_key", "missing", "Put back the key", _file("tellwire.db", "")),
-    "an extra that is not installed": Here(
-        "extras",
-        "missing",
-        "extra",
-        _variable("TELLWIRE_MEDIA_URL", "s3://bucket/here?endpoint=https://s3.example.com"),
-    ),
     "no server": Here("server", "none", "Start the server", lambda *_: None),
     "no database": Here("database_file", "missing", "TELLWIRE_DATABASE_URL", lambda *_: None),
     "a damaged database": Here("database_file", "damaged", "backup", _file("tellwire.db", "no database" * 400)),
@@ -310,8 +306,6 @@ ON_THIS_MACHINE = {
 def test_each_fault_of_this_machine_is_found_with_its_remedy(
     planted: Here, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if planted.check == "extras" and find_spec("obstore"):
-        pytest.skip("the extra is installed here")
     _alone_in(tmp_path, monkeypatch)
     planted.plant(tmp_path, monkeypatch)
     before = sorted(path.name for path in tmp_path.iterdir())
@@ -334,6 +328,32 @@ def test_here_and_the_server_are_told_together(
         monkeypatch.setenv("TELLWIRE_KEY", there.app.key("read"))
         [told] = [each for each in found_by(capsys) if each["state"] != "ok"]
         assert (told["check"], told["fault"], told["state"]) == ("server", "not_operator", "unknown")
+
+
+def test_an_extra_that_a_setting_asks_for() -> None:
+    asking = replace(SETTINGS, media_url="s3://bucket/here?endpoint=https://s3.example.com", tracing=True)
+    missing = list(extras(asking, lambda module: module != "obstore"))
+    assert [(each.check, each.fault, each.command) for each in missing] == [
+        ("extras", "missing", "pip install 'tellwire[s3]'")
+    ]
+    assert [each.state for each in extras(asking, lambda _: True)] == ["ok"]
+    assert [each.state for each in extras(SETTINGS, lambda _: False)] == ["ok"]
+
+
+def test_a_server_that_does_not_admit_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with site(tmp_path, account=False, allowed_hosts=(HOST,)) as there:
+        there.app.run(there.simulator.stop())
+        [told] = [each for each in examined(there, capsys) if each["check"] == "server"]
+        assert (told["fault"], told["state"]) == ("host_refused", "broken")
+        assert "TELLWIRE_ALLOWED_HOSTS" in told["remedy"]
+
+
+def test_a_proxy_that_holds_streams_back(tmp_path: Path) -> None:
+    with site(tmp_path, account=False) as there:
+        assert Client(there.url, ADMIN).streams("events", "stream", seconds=20)
+    with closing(create_server(("127.0.0.1", 0))) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert not Client(url, ADMIN).streams("events", "stream", seconds=0.01)
 
 
 def _alone_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -364,6 +384,6 @@ def test_every_fault_is_planted_here_or_in_the_tests_of_its_rules() -> None:
     assert planted <= known | verdict
     assert {check for check, _ in known - planted} <= {
         *("database", "database_clock", "descriptors"),  # tests/unit/doctor
-        *("server", "versions", "clock_here", "buffering", "database_file"),
+        *("server", "versions", "clock_here", "buffering", "database_file", "extras"),
         *("verify_token", "app_secret", "token", "app_subscribed", "callback"),  # what cannot be checked
     }

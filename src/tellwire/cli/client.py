@@ -180,6 +180,7 @@ class Client:
     def _ask(
         self, method: str, target: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> HTTPResponse:
+        connection = None
         try:
             connection = (
                 HTTPSConnection(self._place, timeout=timeout, context=ssl.create_default_context())
@@ -189,6 +190,8 @@ class Client:
             connection.request(method, self._base + target, body, {**self._headers, **headers})
             return connection.getresponse()
         except (OSError, HTTPException, ValueError) as error:
+            if connection is not None:
+                connection.close()
             raise self._gone(error) from None
 
     def _gone(self, error: Exception) -> NoServer:

@@ -63,6 +63,8 @@ def _of_server(where: Where) -> list[Finding]:
     except Rejected as error:
         if error.status in (404, 405):
             return [fault("server", "too_old", "It does not know this call.")]
+        if str(error.problem.get("type", "")).endswith(":host-not-allowed"):
+            return [fault("server", "host_refused", str(error))]
         if error.status in (401, 403):
             return [fault("server", "not_operator", str(error))]
         raise

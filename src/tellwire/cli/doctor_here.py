@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +30,7 @@ def examine() -> list[Finding]:
         loaded = settings_room.read()
     except BadSettings as error:
         return [fault("settings", "unreadable", f"{error}.")]
-    return [fine("settings"), *_names(loaded), *_files(loaded.settings), *_extras(loaded.settings)]
+    return [fine("settings"), *_names(loaded), *_files(loaded.settings), *extras(loaded.settings, _is_installed)]
 
 
 def _names(loaded: LoadedSettings) -> Iterator[Finding]:
@@ -67,16 +67,21 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _extras(settings: Settings) -> Iterator[Finding]:
+def extras(settings: Settings, installed: Callable[[str], bool]) -> Iterator[Finding]:
+    """Yield whether the modules are installed that the settings ask for."""
     wanted = [
         ("s3", "obstore", "MEDIA_URL", settings.media_url.startswith("s3://")),
         ("otel", "opentelemetry", "TRACING", settings.tracing),
     ]
-    missing = [(extra, name) for extra, module, name, used in wanted if used and find_spec(module) is None]
+    missing = [(extra, name) for extra, module, name, used in wanted if used and not installed(module)]
     for extra, name in missing:
         yield fault("extras", "missing", f"{name} needs the extra {extra}.", extra=extra)
     if not missing:
         yield fine("extras")
+
+
+def _is_installed(module: str) -> bool:
+    return find_spec(module) is not None
 
 
 # --- the database, while no server runs -------------------------------------------------------------------------------

@@ -37,6 +37,11 @@ HERE: Mapping[str, Check] = {
                 "Use an operator's key: only who runs the installation sees the checks of the server.",
                 "tellwire keys create --name doctor --operator",
             ),
+            "host_refused": Fault(
+                "broken",
+                "Add the host of the server's URL (127.0.0.1 for commands on its machine) to TELLWIRE_ALLOWED_HOSTS, "
+                "and start it again.",
+            ),
             "too_old": Fault("unknown", "Upgrade the server: it has no checks of its own.", "tellwire --version"),
         },
     ),
