@@ -69,7 +69,7 @@ COMMANDS = {
         module="tellwire.cli.meta",
         function="meta",
         help="connect this installation with an app and a WhatsApp business account of Meta's, step by step",
-        example="tellwire meta connect --access-token @token.txt --app-secret @app-secret.txt --yes",
+        example="tellwire meta connect --access-token @token.txt --yes",
     ),
     "profiles": Command(
         module="tellwire.cli.profiles_command",

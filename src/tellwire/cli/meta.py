@@ -31,7 +31,7 @@ def _several() -> None:
     """Connect this installation with Meta."""
 
 
-@meta.command(epilog="Example: tellwire meta connect --access-token @token.txt --app-secret @app-secret.txt --yes")
+@meta.command(epilog="Example: tellwire meta connect --access-token @token.txt --yes")
 def connect(
     *,
     app_id: Annotated[str, typer.Option(metavar="ID", help="Meta's id of the app; the token says it too.")] = "",
