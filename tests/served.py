@@ -28,6 +28,7 @@ from tellwire.agents.ports import Model
 from tellwire.agents.scripted import ScriptedModel
 from tellwire.agents.trial import AgentTrial
 from tellwire.delivery.attempt import Wire
+from tellwire.doctor.ports import Reached
 from tellwire.endpoints import ping
 from tellwire.errors import Forbidden, Invalid
 from tellwire.formats import FORMATS, SCHEMAS, event_names, row
@@ -194,6 +195,16 @@ class Outside:
         """Remove the bytes of erased media, where a test has any."""
         if self.download_worker is not None:
             await self.download_worker.sweep()
+
+
+class Nowhere:
+    """A probe that reaches nothing: tests of the doctor bring one of their own."""
+
+    async def addresses(self, host: str) -> list[str]:
+        return []
+
+    async def ask(self, url: str, **_: Any) -> Reached:
+        return Reached(failure="connect", cause="nothing is there")
 
 
 class Served:
@@ -428,5 +439,6 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         counters=world.store.counters,
         watch=outside.watch,
         graph=outside,
+        probe=Nowhere(),
         template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

@@ -16,6 +16,7 @@ from bench import page as results
 
 from tellwire import settings
 from tellwire.cli import COMMANDS
+from tellwire.doctor import page as doctor_page
 from tellwire.formats import operational
 from tellwire.formats.openapi import webhooks
 from tellwire.meta.outgoing import reference_page as limits
@@ -37,6 +38,7 @@ GENERATED: dict[str, tuple[Callable[[], str], str]] = {
         limits.reference,
         "./run config --sending-limits > docs/reference/sending-limits.md",
     ),
+    "docs/how-to/doctor.md": (doctor_page.reference, "./run doctor --reference > docs/how-to/doctor.md"),
     "docs/reference/performance.md": (results.made, "python -m bench page"),
 }
 """Page → what it must equal, and the command that makes it so."""

@@ -59,6 +59,18 @@ COMMANDS = {
         help="print a link that lets somebody into the console once",
         example="tellwire login-link --email ana@example.com",
     ),
+    "doctor": Command(
+        module="tellwire.cli.doctor",
+        function="doctor",
+        help="check the installation from its settings to what Meta says of it, each fault with its remedy",
+        example="tellwire doctor --json",
+    ),
+    "meta": Command(
+        module="tellwire.cli.meta",
+        function="meta",
+        help="connect this installation with an app and a WhatsApp business account of Meta's, step by step",
+        example="tellwire meta connect --access-token @token.txt --yes",
+    ),
     "profiles": Command(
         module="tellwire.cli.profiles_command",
         function="profiles",

@@ -68,7 +68,7 @@ class Client:
         self._place = parts.netloc.rpartition("@")[2]
         self._base = parts.path.rstrip("/")
         self._start_hint = start_hint
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = {"Content-Type": "application/json", "Connection": "close"}  # each call has its own
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         if organization:
@@ -116,6 +116,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         once: str = "",
+        headers: Mapping[str, str] | None = None,
         timeout: float = _SECONDS,
     ) -> tuple[int, bytes]:
         """Return the status and the bytes of any answer; `path` begins with a slash, below the server's own path.
@@ -123,8 +124,8 @@ class Client:
         Raises:
             NoServer: there is no answer.
         """
-        headers = {"Idempotency-Key": once} if once else {}
-        answer = self._ask(method, _target(path, query), body=body, headers=headers, timeout=timeout)
+        more = {**(headers or {}), **({"Idempotency-Key": once} if once else {})}
+        answer = self._ask(method, _target(path, query), body=body, headers=more, timeout=timeout)
         try:
             return answer.status, answer.read()
         except (OSError, HTTPException) as error:
@@ -157,9 +158,29 @@ class Client:
         finally:
             answer.close()
 
+    def streams(self, *path: str, seconds: float) -> bool:
+        """Return whether the first bytes of a stream come within so many seconds of silence: no proxy holds them back.
+
+        Raises:
+            Rejected: the answer is not 2xx.
+        """
+        try:
+            answer = self._ask("GET", v1(*path), body=None, headers={"Accept": "text/event-stream"}, timeout=seconds)
+        except NoServer:
+            return False
+        try:
+            if answer.status != 200:
+                raise rejected(answer.status, _decoded(answer.read()))
+            return bool(answer.read1(1))
+        except (OSError, HTTPException):
+            return False
+        finally:
+            answer.close()
+
     def _ask(
         self, method: str, target: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> HTTPResponse:
+        connection = None
         try:
             connection = (
                 HTTPSConnection(self._place, timeout=timeout, context=ssl.create_default_context())
@@ -169,6 +190,8 @@ class Client:
             connection.request(method, self._base + target, body, {**self._headers, **headers})
             return connection.getresponse()
         except (OSError, HTTPException, ValueError) as error:
+            if connection is not None:
+                connection.close()
             raise self._gone(error) from None
 
     def _gone(self, error: Exception) -> NoServer:

@@ -58,15 +58,17 @@ class Where(Struct, frozen=True):
     organization: str = ""
 
 
+URL = typer.Option("--url", metavar="URL", help="The server; with --key. See `tellwire profiles`.")
+KEY = typer.Option("--key", metavar="KEY", help="Its API key; @FILE reads it from a file.")
+PROFILE = typer.Option("--profile", metavar="NAME", help="A saved server with its key.")
+ORGANIZATION = typer.Option("--organization", metavar="ID", help="Act in this organization, not in the key's own.")
+"""The options of every command that talks to a server, for one that asks for it by itself."""
+
 _OPTIONS: dict[str, Any] = {
-    "server_url": Annotated[
-        str, typer.Option("--url", metavar="URL", help="The server; with --key. See `tellwire profiles`.")
-    ],
-    "server_key": Annotated[str, typer.Option("--key", metavar="KEY", help="Its API key; @FILE reads it from a file.")],
-    "server_profile": Annotated[str, typer.Option("--profile", metavar="NAME", help="A saved server with its key.")],
-    "organization": Annotated[
-        str, typer.Option("--organization", metavar="ID", help="Act in this organization, not in the key's own.")
-    ],
+    "server_url": Annotated[str, URL],
+    "server_key": Annotated[str, KEY],
+    "server_profile": Annotated[str, PROFILE],
+    "organization": Annotated[str, ORGANIZATION],
 }
 
 

@@ -23,6 +23,7 @@ from tellwire.errors import BadSettings, TellwireError
 from tellwire.formats import FORMATS, SCHEMAS, event_names, row
 from tellwire.formats.openapi import webhooks
 from tellwire.http_client.descriptors import raise_descriptor_limit
+from tellwire.http_client.self_calls import SelfCalls
 from tellwire.observability import logs
 from tellwire.web import Services, WebApp, create_app
 from tellwire.web.bounds import ConnectionCaps, connection_caps
@@ -136,6 +137,7 @@ def services_of(app: App, phone: Phone | None = None, *, local_key: str = "") ->
         counters=app.counters,
         watch=app.watch,
         graph=app.graph,
+        probe=SelfCalls(),
         template_sync=app.template_sync,
         engine=app.dispatcher,
         sending_worker=app.sending_worker,

@@ -12,13 +12,13 @@ from msgspec import Struct
 
 from tellwire.model.units import MICROS
 from tellwire.simulator import threads
+from tellwire.simulator.apps import APP_ID
 from tellwire.simulator.pages import page
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.refusals import Refusal, not_there
 from tellwire.simulator.state import State
 from tellwire.simulator.templates import SimulatedTemplate
 
-APP_ID = "100200300400600"
 _OK = {"success": True}
 _LIFE_SECONDS = 5_184_000
 
@@ -88,13 +88,24 @@ def _number(business: Business) -> dict[str, Any]:
 
 
 def _get_number(state: State, number: str, call: Call) -> Any:
-    return _chosen(_number(state.businesses[number]), call)
+    return _shown_number(state, state.businesses[number], call)
 
 
-def _register(_: State, __: str, call: Call) -> Any:
+def _shown_number(state: State, business: Business, call: Call) -> dict[str, Any]:
+    number = business.phone_number_id
+    whole = _number(business) | {
+        name: value for name, value in state.app.numbers.get(number, {}).items() if name != "callback"
+    }
+    if "webhook_configuration" in _fields(call):
+        whole["webhook_configuration"] = state.app.configuration(number, business.waba_id)
+    return _chosen(whole, call)
+
+
+def _register(state: State, number: str, call: Call) -> Any:
     pin = str(call.body.get("pin", ""))
     if len(pin) != 6 or not pin.isdigit():
         raise Refusal(100, "pin must be six digits")
+    state.app.numbers.get(number, {}).pop("status", None)
     return _OK
 
 
@@ -125,11 +136,14 @@ def _account(_: State, waba_id: str, call: Call) -> Any:
 def _numbers(state: State, waba_id: str, call: Call) -> Any:
     rows = [each for each in state.businesses.values() if each.waba_id == waba_id]
     url = f"{call.base}/{waba_id}/phone_numbers"
-    return page(rows, call.query, url, show=lambda each: _chosen(_number(each), call))
+    return page(rows, call.query, url, show=lambda each: _shown_number(state, each, call))
 
 
-def _subscribe(state: State, waba_id: str, _: Call) -> Any:
+def _subscribe(state: State, waba_id: str, call: Call) -> Any:
     state.subscribed.add(waba_id)
+    state.app.of_waba.pop(waba_id, None)
+    if url := str(call.body.get("override_callback_uri", "")):
+        state.app.of_waba[waba_id] = url
     return _OK
 
 
@@ -140,7 +154,10 @@ def _unsubscribe(state: State, waba_id: str, _: Call) -> Any:
 
 def _subscribed(state: State, waba_id: str, _: Call) -> Any:
     app = {"link": "https://example.com/", "name": "Simulated App", "id": APP_ID}
-    return {"data": [{"whatsapp_business_api_data": app}] if waba_id in state.subscribed else []}
+    row: dict[str, Any] = {"whatsapp_business_api_data": app}
+    if url := state.app.of_waba.get(waba_id):
+        row["override_callback_uri"] = url
+    return {"data": [row] if waba_id in state.subscribed else []}
 
 
 def _list_templates(state: State, waba_id: str, call: Call) -> Any:
@@ -197,14 +214,14 @@ def _debug_token(state: State, _: str, call: Call) -> Any:
     validity = state.validity(token)
     if validity == "unknown":
         return {"data": {"is_valid": False, "error": {"code": 190, "message": "Invalid OAuth access token."}}}
-    scopes = ["whatsapp_business_management", "whatsapp_business_messaging"]
+    scopes = [*state.app.scopes]
     targets = [*state.templates]
     return {
         "data": {
             "app_id": APP_ID,
             "type": "SYSTEM_USER",
             "application": "Simulated App",
-            "expires_at": 0 if validity == "valid" else state.clock.now() // MICROS - 1,
+            "expires_at": state.app.expires_at if validity == "valid" else state.clock.now() // MICROS - 1,
             "is_valid": validity == "valid",
             "scopes": scopes,
             "granular_scopes": [{"scope": scope, "target_ids": targets} for scope in scopes],
@@ -213,7 +230,14 @@ def _debug_token(state: State, _: str, call: Call) -> Any:
     }
 
 
-TOKEN_EDGES: dict[tuple[str, str], Callable[[State, str, Call], Any]] = {("GET", "debug_token"): _debug_token}
+def _subscriptions(state: State, _: str, __: Call) -> Any:
+    return state.app.shown()
+
+
+TOKEN_EDGES: dict[tuple[str, str], Callable[[State, str, Call], Any]] = {
+    ("GET", "debug_token"): _debug_token,
+    ("GET", f"{APP_ID}/subscriptions"): _subscriptions,
+}
 """The calls that name no number, account or template."""
 
 

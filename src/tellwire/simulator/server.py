@@ -17,7 +17,7 @@ from tellwire.errors import NotAllowed, Problem
 from tellwire.http_client.sender import open_sender
 from tellwire.ports.http_out import Sender
 from tellwire.security.addresses import ANYWHERE
-from tellwire.simulator import control, files, graph
+from tellwire.simulator import apps, control, files, graph
 from tellwire.simulator.payloads import Business
 from tellwire.simulator.poster import Poster
 from tellwire.simulator.refusals import Refusal, not_there
@@ -35,10 +35,14 @@ class Simulator:
         state: numbers, tokens, knobs and history; a new one unless given.
         callback: the URL that webhooks are posted to; "" posts none.
         secret: the app secret that signs them.
+        sender: makes the requests to the callback; one that reaches any address unless given.
     """
 
-    def __init__(self, state: State | None = None, *, callback: str = "", secret: str = "") -> None:
+    def __init__(
+        self, state: State | None = None, *, callback: str = "", secret: str = "", sender: Sender | None = None
+    ) -> None:
         self.state = state or State()
+        self._given_sender = sender
         self._callback = callback
         self._secret = secret
         self._sender: Sender | None = None
@@ -66,7 +70,7 @@ class Simulator:
         host, number = listening.getsockname()[:2]
         self._loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
         self.state.url = url or (f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}")
-        self._sender = open_sender(reach=ANYWHERE)
+        self._sender = self._given_sender or open_sender(reach=ANYWHERE)
         self.set_callback(self._callback, self._secret)
         self.state.webhooks.start()
         return self.url
@@ -74,6 +78,7 @@ class Simulator:
     def set_callback(self, url: str, secret: str) -> None:
         """Post webhooks to this URL from now on, signed with this secret; "" posts none."""
         self._callback, self._secret = url, secret
+        self.state.app.secret = secret or self.state.app.secret
         if self._sender is not None:
             self.state.webhooks.poster = Poster(self._sender, url, secret) if url else None
 
@@ -135,8 +140,22 @@ class Simulator:
         if not edge and self.state.media_files.find(first, self.state.clock.now()) is not None:
             return self._of_medium(request, first)
         body = await _body(request)
+        if (request.method, path) == ("POST", f"{apps.APP_ID}/subscriptions"):
+            return await self._subscribe(body)
         call = graph.Call(method=request.method, path=path, query=request.query, body=body, base=_base(request))
         return _json(graph.answer(self.state, call))
+
+    async def _subscribe(self, body: Mapping[str, Any]) -> web.StreamResponse:
+        """Subscribe the app, once its callback URL has answered the handshake; webhooks go there from then on."""
+        wanted, sender = self.state.app.asked_for(body), self._sender
+        if sender is None:
+            raise apps.unverified()
+        challenge = str(self.state.random.randrange(10**9, 10**10))
+        if not await Poster(sender, wanted.callback_url, "").handshake(wanted.verify_token, challenge):
+            raise apps.unverified()
+        self.state.app.subscription = wanted
+        self.set_callback(wanted.callback_url, self.state.app.secret)
+        return _json({"success": True})
 
     def _of_medium(self, request: web.Request, media_id: str) -> web.StreamResponse:
         match request.method:

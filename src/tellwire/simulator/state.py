@@ -14,6 +14,7 @@ from typing import Any
 from tellwire.clock import SystemClock
 from tellwire.model.units import DAY, HOUR, MICROS
 from tellwire.ports.clock import Clock
+from tellwire.simulator.apps import SimulatedApp
 from tellwire.simulator.counts import Journal
 from tellwire.simulator.customer import Customer
 from tellwire.simulator.knobs import Knobs, changed_knobs
@@ -54,6 +55,7 @@ class State:
         self.random = Random(seed)  # noqa: S311 - nothing here is secret
         self.clock: Clock = clock or SystemClock()
         self.knobs = knobs or Knobs()
+        self.app = SimulatedApp()
         self.journal = Journal()
         self.webhooks = WebhookQueue(lambda: self.knobs)
         self.media_files = MediaFiles(self.random)
@@ -150,6 +152,9 @@ class State:
         Raises:
             Refusal: 190, the token is not valid.
         """
+        if "|" in token:
+            self.app.admit(token)
+            return
         match self.validity(token):
             case "valid":
                 return

@@ -38,3 +38,21 @@ class FileSystems:
                 total, free = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
                 found[device] = Disk(holds, str(place), total, free)
         return list(found.values())
+
+
+def file_system_of(path: Path, mounts: Path = Path("/proc/mounts")) -> str:
+    """Return the kind of file system that a file lies on (`ext4`, `nfs4`), "" where the system does not say."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+        place = path.resolve()
+    except OSError:
+        return ""
+    found, longest = "", -1
+    for line in lines:
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        mounted = Path(fields[1].replace("\\040", " "))
+        if place.is_relative_to(mounted) and len(mounted.parts) > longest:
+            found, longest = fields[2], len(mounted.parts)
+    return found

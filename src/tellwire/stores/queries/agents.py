@@ -49,6 +49,13 @@ def page(connection: Connection, vault: Vault, organization_id: str, request: Pa
     return newest(connection, query, agents.c.id, request, lambda row: _agent(row, vault))
 
 
+def answering(connection: Connection, vault: Vault, *, most: int) -> list[Agent]:
+    """Return AI agents that are at work, of every organization, the newest first."""
+    working = (agents.c.kind == "ai") & (agents.c.state == "active")
+    rows = connection.execute(select(agents).where(working).order_by(agents.c.id.desc()).limit(most))
+    return [_agent(row, vault) for row in rows]
+
+
 def change(connection: Connection, change: AuditChange, vault: Vault, agent: Agent) -> Agent:
     """Write a changed agent."""
     mine = (agents.c.id == agent.id) & (agents.c.organization_id == agent.organization_id)

@@ -13,7 +13,7 @@ from tellwire.stores.schema.sending import agents
 from tellwire.stores.schema.sources import sources
 from tellwire.stores.schema.tables import accounts, api_keys, endpoints
 
-_TABLES: dict[QuotaName, Table] = {
+TABLES: dict[QuotaName, Table] = {
     "accounts": accounts,
     "agents": agents,
     "api_keys": api_keys,
@@ -22,11 +22,12 @@ _TABLES: dict[QuotaName, Table] = {
     "sources": sources,
     "webhook_endpoints": endpoints,
 }
+"""The quotas that count rows of a table."""
 
 
 def count(connection: Connection, name: QuotaName, organization_id: str, now: Micros) -> int:
     """Return how many rows of an organization count; of API keys and portal links only those that still work."""
-    table = _TABLES[name]
+    table = TABLES[name]
     conditions: list[ColumnElement[Any]] = [table.c.organization_id == organization_id]
     if name == "api_keys":
         conditions += [table.c.revoked_at.is_(None), or_(table.c.expires_at.is_(None), table.c.expires_at > now)]
