@@ -10,6 +10,7 @@ TellwireError
 ├── BadSettings             a setting that is unknown, malformed or missing
 ├── AlreadyRunning          another process owns this SQLite file
 ├── NotMigrated             a database without this version's schema
+├── stores.backups.manifest.DamagedError   a file that is no whole backup
 ├── media.uploads.NotUploaded   a file that a message names could not be brought to Meta
 ├── cli.dev.rest.Rejected       an answer of the server to `tellwire dev` that is not 2xx
 └── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tellwire.cli import DONE, FAILED, settings_in_force
-from tellwire.cli.database import usable
+from tellwire.cli import DONE, FAILED
 from tellwire.cli.output import Json, print_json
-from tellwire.cli.serving import log_to_stderr
-from tellwire.stores.opening import MigrationPlan, migrate_store, plan_migration
+
+if TYPE_CHECKING:
+    from tellwire.stores.opening import MigrationPlan
 
 
 def migrate(
@@ -27,11 +26,20 @@ def migrate(
 
     A database that a newer version migrated is refused, with the version that it needs.
     """
+    import asyncio  # noqa: PLC0415 - `--help` does not need what follows
+
+    from tellwire.cli import settings_in_force  # noqa: PLC0415
+    from tellwire.cli.database import usable  # noqa: PLC0415
+    from tellwire.cli.serving import log_to_stderr  # noqa: PLC0415
+    from tellwire.stores.opening import migrate_store, plan_migration  # noqa: PLC0415
+
     settings = settings_in_force.load()
     log_to_stderr()
     with usable(settings):
         if plan:
-            return _show(asyncio.run(plan_migration(settings.database_url, pooled=settings.database_pooler)), json)
+            return _show(
+                asyncio.run(plan_migration(settings.database_url, pooled=settings.database_pooler)), as_json=json
+            )
         name = asyncio.run(migrate_store(settings.database_url, pooled=settings.database_pooler))
     if json:
         print_json({"ok": True, "database": name})
@@ -40,9 +48,9 @@ def migrate(
     return DONE
 
 
-def _show(plan: MigrationPlan, json: bool) -> int:  # noqa: FBT001
+def _show(plan: MigrationPlan, *, as_json: bool) -> int:
     steps = [{"revision": each.revision, "does": each.does} for each in plan.migrations]
-    if json:
+    if as_json:
         print_json(
             {
                 "up_to_date": not steps,
