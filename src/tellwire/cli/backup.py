@@ -51,7 +51,7 @@ def backup(
     settings = settings_in_force.load()
     logs.set_up()
     now = SystemClock().now()
-    path = _named(target, now)
+    path = place_for(target, now)
     with long_work("backup", path):
         manifest = asyncio.run(
             make_backup(installation_of(settings), path, with_key=with_key, now=now, tell=Progress("backup"))
@@ -127,8 +127,8 @@ def in_words(size: int) -> str:
     return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
-def _named(target: Path, now: int) -> Path:
-    """Return the file to write.
+def place_for(target: Path, now: int) -> Path:
+    """Return the file to write; `now` in micros.
 
     Raises:
         TellwireError: it is there already, or its folder is not.

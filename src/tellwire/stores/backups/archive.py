@@ -59,11 +59,11 @@ class ArchiveWriter:
             FileNotFoundError: it is not there, and nothing was added.
         """
         with path.open("rb") as file:
-            self._add(name, file, os.fstat(file.fileno()).st_size)
+            self.parts.append(self._add(name, file, os.fstat(file.fileno()).st_size))
 
     def add(self, name: str, content: bytes) -> None:
         """Add these bytes."""
-        self._add(name, io.BytesIO(content), len(content))
+        self.parts.append(self._add(name, io.BytesIO(content), len(content)))
 
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest, make all of it durable, and give the file its name."""
@@ -77,12 +77,12 @@ class ArchiveWriter:
         self._draft.replace(self.target)
         flush_folder(self.target.parent)
 
-    def _add(self, name: str, file: IO[bytes], size: int) -> None:
+    def _add(self, name: str, file: IO[bytes], size: int) -> Part:
         head = tarfile.TarInfo(name)
         head.size, head.mode, head.mtime = size, 0o600, int(time.time())
         counted = _Hashed(file, lambda done: self._tell(f"writing {name}", done, size))
         self._tar.addfile(head, counted)
-        self.parts.append(Part(name, size, counted.sha256))
+        return Part(name, size, counted.sha256)
 
 
 class ArchiveReader:

@@ -69,21 +69,23 @@ def stored_media(connection: Connection) -> list[str]:
 
 def sealed_samples(connection: Connection) -> list[SealedSample]:
     """Return one sealed value for each master key that a database needs."""
-    inspector = inspect(connection)
-    there = {name: {each["name"] for each in inspector.get_columns(name)} for name in inspector.get_table_names()}
+    there = set(inspect(connection).get_table_names())
     found: dict[str, SealedSample] = {}
     for each in SEALED:
-        if each.column not in there.get(each.table.name, ()):
+        if each.table.name not in there or each.column not in _columns(connection, each.table.name):
             continue  # a migration that this database lacks makes it
         column = each.table.c[each.column]
         beginning = func.substr(column, 1, 8)
         for (key,) in connection.execute(select(beginning).where(func.length(column) > 0).distinct()).all():
-            name = _text(key)
-            if name not in found:
+            if _text(key) not in found:
                 keys = [each.table.c[part] for part in each.key]
                 row = connection.execute(select(*keys, column).where(beginning == key).limit(1)).one()
-                found[name] = SealedSample(name, each.place(row), _text(row[-1]))
-    return [found[name] for name in sorted(found)]
+                found[_text(key)] = SealedSample(_text(key), each.place(row), _text(row[-1]))
+    return [found[key] for key in sorted(found)]
+
+
+def _columns(connection: Connection, table: str) -> set[str]:
+    return set(connection.execute(text(f"SELECT * FROM {table} LIMIT 0")).keys())
 
 
 def _text(value: str | bytes) -> str:

@@ -1,0 +1,34 @@
+"""Where a backup goes, and how sizes are said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tellwire.cli.backup import in_words, place_for
+from tellwire.errors import TellwireError
+
+NOW = 1_800_000_000_000_000
+
+
+def test_a_folder_gets_a_file_that_is_named_after_the_moment(tmp_path: Path) -> None:
+    assert place_for(tmp_path, NOW) == tmp_path / "tellwire-20270115T080000Z.tar"
+    assert place_for(tmp_path / "mine.tar", NOW) == tmp_path / "mine.tar"
+
+
+def test_nothing_is_written_over_and_no_folder_made(tmp_path: Path) -> None:
+    there = tmp_path / "there.tar"
+    there.touch()
+    with pytest.raises(TellwireError, match=r"there\.tar is there already: name another file, or a folder"):
+        place_for(there, NOW)
+    with pytest.raises(TellwireError, match=r"there is no folder \S+/absent: make it first"):
+        place_for(tmp_path / "absent" / "b.tar", NOW)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (1_234_567, "1.2 MB"), (10**15, "1000.0 TB")],
+)
+def test_sizes_in_words(size: int, words: str) -> None:
+    assert in_words(size) == words
