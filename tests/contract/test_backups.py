@@ -35,7 +35,7 @@ from tellwire.stores.backups.postgres_database import PostgresDatabase, check_pr
 from tellwire.stores.backups.restoring import Restored, restore_backup
 from tellwire.stores.backups.sqlite_file import SqliteFile
 from tellwire.stores.files.folder import place_of
-from tellwire.stores.migrate import HEAD
+from tellwire.stores.migrate import HEAD, migrate_sqlite
 from tellwire.stores.postgres.connections import PostgresServer
 from tellwire.stores.queries import media
 from tellwire.stores.schema.tables import metadata
@@ -56,7 +56,7 @@ class Place:
     def __init__(self, folder: Path, *, migrated: bool = False, keys: Sequence[bytes] = (KEY,)) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.path = folder / "tellwire.db"
+        self.path = folder / "the 1% of #1.db"
         self.media = folder / "media"
         self._fresh = fresh_database(migrated=migrated) if KIND.get() == "postgres" else ""
         self.installation = Installation(
@@ -383,14 +383,14 @@ def _extra(place: Place, archive: Path) -> Path:
 REFUSED: dict[str, tuple[Callable[[Place, Path], Path], str]] = {
     "no key": (
         _no_key,
-        r"master key \w{8}, which .* is not there, and not in the archive: put it into (\S+ or )?TELLWIRE_MASTER_KEY,",
+        r"master key \w{8}, which .* is not there, and not in the archive: put it into (.* or )?TELLWIRE_MASTER_KEY,",
     ),
     "another key": (_another_key, r"is not the one that is there \(TELLWIRE_MASTER_KEY.*put it into"),
     "data": (
         _data,
-        r"something already, which --force deletes: \S+ \(.*endpoints: 1.*messages: 5.*files of media: 1\)",
+        r"something already, which --force deletes: .* \(.*endpoints: 1.*messages: 5.*files of media: 1\)",
     ),
-    "a file": (_file, r"something already, which --force deletes: \S+ \(files of media: 1\)"),
+    "a file": (_file, r"something already, which --force deletes: .* \(files of media: 1\)"),
     "a bucket": (_bucket, "holds 1 files of media, and TELLWIRE_MEDIA_URL names a bucket"),
     "another store": (_store, r"the archive is of \w+, and TELLWIRE_DATABASE_URL names \w+"),
     "a newer schema": (
@@ -595,6 +595,17 @@ def test_a_pooler_is_refused() -> None:
 
 
 # --- SQLite -----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_link_names_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    path, link = tmp_path / "disk" / "it.db", tmp_path / "tellwire.db"
+    path.parent.mkdir()
+    migrate_sqlite(path)
+    link.symlink_to(path)
+    await SqliteFile(link).replace([path.read_bytes()], START, send_waiting=False)
+    assert link.is_symlink()
+    assert names_in(path.parent) == ["it.db"]
+    assert names_in(tmp_path) == ["disk", "tellwire.db", "tellwire.db-lock"]
 
 
 async def test_a_copy_is_of_one_moment_though_somebody_writes_all_the_while(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def backup(
     logs.set_up()
     now = SystemClock().now()
     path = place_for(target, now)
-    with long_work("backup", path):
+    with long_work("backup", path, settings):
         manifest = asyncio.run(
             make_backup(installation_of(settings), path, with_key=with_key, now=now, tell=Progress("backup"))
         )
@@ -89,7 +89,7 @@ class Progress:
 
 
 @contextmanager
-def long_work(command: str, path: Path) -> Iterator[None]:
+def long_work(command: str, path: Path, settings: Settings) -> Iterator[None]:
     """Turn what goes wrong with files into one line, and end at once when a signal comes, with nothing left behind.
 
     Raises:
@@ -111,7 +111,7 @@ def long_work(command: str, path: Path) -> Iterator[None]:
         cause = getattr(error, "orig", error)  # SQLAlchemy wraps the error of SQLite
         if not isinstance(cause, sqlite3.Error):
             raise
-        raise TellwireError(f"the database of the settings cannot be used: {cause}") from None
+        raise TellwireError(f"the database {settings.sqlite_path} cannot be opened: {cause}") from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -131,14 +131,14 @@ def place_for(target: Path, now: int) -> Path:
     """Return the file to write; `now` in micros.
 
     Raises:
-        TellwireError: it is there already, or its folder is not.
+        BadParameter: it is there already, or its folder is not.
     """
     if target.is_dir():
         target /= time.strftime("tellwire-%Y%m%dT%H%M%SZ.tar", time.gmtime(now / 1_000_000))
     if target.exists():
-        raise TellwireError(f"{target} is there already: name another file, or a folder")
+        raise typer.BadParameter(f"{target} is there already: name another file, or a folder")
     if not target.parent.is_dir():
-        raise TellwireError(f"there is no folder {target.parent}: make it first")
+        raise typer.BadParameter(f"there is no folder {target.parent}: make it first")
     return target
 
 

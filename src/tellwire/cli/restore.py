@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `tellwire backup` wrote.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="What `tellwire backup` wrote.")
+    ],
     *,
     force: Annotated[
         bool, typer.Option("--force", help="Delete what is there; without it that is listed, and nothing is changed.")
@@ -45,7 +47,7 @@ def restore(
 
     settings = settings_in_force.load()
     logs.set_up()
-    with long_work("restore", file):
+    with long_work("restore", file, settings):
         done = asyncio.run(
             restore_backup(
                 installation_of(settings),

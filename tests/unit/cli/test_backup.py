@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 
 from tellwire.cli.backup import in_words, place_for
-from tellwire.errors import TellwireError
 
 NOW = 1_800_000_000_000_000
 
@@ -20,9 +20,9 @@ def test_a_folder_gets_a_file_that_is_named_after_the_moment(tmp_path: Path) -> 
 def test_nothing_is_written_over_and_no_folder_made(tmp_path: Path) -> None:
     there = tmp_path / "there.tar"
     there.touch()
-    with pytest.raises(TellwireError, match=r"there\.tar is there already: name another file, or a folder"):
+    with pytest.raises(typer.BadParameter, match=r"there\.tar is there already: name another file, or a folder"):
         place_for(there, NOW)
-    with pytest.raises(TellwireError, match=r"there is no folder \S+/absent: make it first"):
+    with pytest.raises(typer.BadParameter, match=r"there is no folder \S+/absent: make it first"):
         place_for(tmp_path / "absent" / "b.tar", NOW)
 
 

@@ -71,7 +71,7 @@ class SqliteFile:
             [found] = target.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise TellwireError(f"the database {self.path} is damaged, and no backup was made: {found}")
-        with _opened(f"sqlite:///{copy}") as connection:
+        with _opened(copy) as connection:
             return inventory.inventory(connection)
 
     # --- restore ------------------------------------------------------------------------------------------------------
@@ -90,8 +90,8 @@ class SqliteFile:
         if not self.path.exists():
             return {}
         # Without a log nobody has it open, and no file need be made to read it.
-        how = "mode=ro" if self._with_suffix("-wal").exists() else "immutable=1"
-        with _opened(f"sqlite:///file:{self.path.absolute()}?{how}&uri=true") as connection:
+        how = "?mode=ro" if self._with_suffix("-wal").exists() else "?immutable=1"
+        with _opened(self.path, how) as connection:
             return inventory.contents(connection)
 
     async def replace(self, chunks: Iterable[bytes], now: Micros, *, send_waiting: bool) -> int:
@@ -104,17 +104,17 @@ class SqliteFile:
             TellwireError: another process has it open.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = hold_lock(self.path), beside(self.path, "restoring")
+        handle, draft = hold_lock(self.path), beside(self._file, "restoring")
         try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.writelines(chunks)
-            with _opened(f"sqlite:///{draft}") as connection, connection.begin():
+            with _opened(draft) as connection, connection.begin():
                 doubtful = inventory.forget_the_server(connection, now, send_waiting=send_waiting)
             with draft.open("rb") as file:
                 os.fsync(file.fileno())
             self._end_log()
-            draft.replace(self.path)
-            flush_folder(self.path.parent)
+            draft.replace(self._file)
+            flush_folder(self._file.parent)
         finally:
             draft.unlink(missing_ok=True)
             os.close(handle)
@@ -131,8 +131,13 @@ class SqliteFile:
         for suffix in ("-wal", "-shm"):
             self._with_suffix(suffix).unlink(missing_ok=True)
 
+    @property
+    def _file(self) -> Path:
+        """The file itself, where `path` is a symbolic link; its log is beside that."""
+        return self.path.resolve()
+
     def _with_suffix(self, suffix: str) -> Path:
-        return self.path.with_name(self.path.name + suffix)
+        return self._file.with_name(self._file.name + suffix)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -140,8 +145,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[Connection]:
-    engine = create_engine(url, poolclass=NullPool)
+def _opened(path: Path, how: str = "") -> Iterator[Connection]:
+    """Open a database for queries. Its name goes as a URI, in which no character of it has another meaning."""
+    uri = f"{path.absolute().as_uri()}{how}"
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
     with engine.connect() as connection:
         yield connection
     engine.dispose()
