@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -188,3 +189,14 @@ def test_a_plan_a_backup_for_people_and_a_restore_with_its_key(tmp_path: Path) -
     refused = tellwire("restore", str(archive), cwd=new)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "there is something already, which --force deletes: tellwire.db (accounts: 1)" in refused.stderr
+
+    with sqlite3.connect(new / "tellwire.db") as db:
+        db.execute("UPDATE alembic_version SET version_num = '9999_later'")
+        db.execute("INSERT INTO schema_revisions VALUES ('9999_later', '9.8.7')")
+    db.close()
+    for command in (["serve"], ["migrate", "--plan"], ["backup", "."]):
+        refused = tellwire(*command, cwd=new)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.splitlines()[-1].startswith(
+            "tellwire: the database tellwire.db has the schema '9999_later' of Tellwire 9.8.7, and this is Tellwire"
+        )

@@ -53,12 +53,12 @@ def quiet(what: str, done: int, total: int) -> None:
 class Place:
     """An installation of a test: a database, a folder of media beside it, and a master key."""
 
-    def __init__(self, folder: Path, *, migrated: bool = False, keys: Sequence[bytes] = (KEY,)) -> None:
+    def __init__(self, folder: Path, *, kind: str = "", migrated: bool = False, keys: Sequence[bytes] = (KEY,)) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.path = folder / "the 1% of #1.db"
         self.media = folder / "media"
-        self._fresh = fresh_database(migrated=migrated) if KIND.get() == "postgres" else ""
+        self._fresh = fresh_database(migrated=migrated) if (kind or KIND.get()) == "postgres" else ""
         self.installation = Installation(
             url=self._fresh or f"sqlite:///{self.path}",
             pooled=False,
@@ -152,8 +152,16 @@ async def fill(place: Place) -> None:
 @pytest.fixture(scope="module")
 def made(each_store: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """A backup without the key."""
-    place = Place(tmp_path_factory.mktemp("source"), migrated=True)
+    yield from _made(Place(tmp_path_factory.mktemp("source"), migrated=True))
 
+
+@pytest.fixture(scope="module")
+def made_of_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """The same for tests of the archive, which are no other for the other store."""
+    yield from _made(Place(tmp_path_factory.mktemp("source"), kind="sqlite"))
+
+
+def _made(place: Place) -> Iterator[Made]:
     async def main() -> Made:
         await fill(place)
         rows = await place.rows()
@@ -393,6 +401,10 @@ REFUSED: dict[str, tuple[Callable[[Place, Path], Path], str]] = {
     "a file": (_file, r"something already, which --force deletes: .* \(files of media: 1\)"),
     "a bucket": (_bucket, "holds 1 files of media, and TELLWIRE_MEDIA_URL names a bucket"),
     "another store": (_store, r"the archive is of \w+, and TELLWIRE_DATABASE_URL names \w+"),
+}
+"""Name → what a test does before, returning the archive, and what is said."""
+
+REFUSED_ARCHIVES: dict[str, tuple[Callable[[Place, Path], Path], str]] = {
     "a newer schema": (
         _newer,
         rf"schema '0099_later' of Tellwire 9\.8\.7, and this is Tellwire {__version__}.*it with Tellwire 9\.8\.7 or a",
@@ -416,8 +428,17 @@ REFUSED: dict[str, tuple[Callable[[Place, Path], Path], str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_does_not_fit_is_refused_and_nothing_is_changed(made: Made, place: Place, name: str) -> None:
-    prepare, said = REFUSED[name]
-    archive = prepare(place, made.path)
+    refuses(place, made.path, *REFUSED[name])
+
+
+@pytest.mark.parametrize("name", REFUSED_ARCHIVES)
+def test_an_archive_that_does_not_fit_is_refused(made_of_sqlite: Made, tmp_path: Path, name: str) -> None:
+    refuses(Place(tmp_path, kind="sqlite"), made_of_sqlite.path, *REFUSED_ARCHIVES[name])
+
+
+def refuses(place: Place, archive: Path, prepare: Callable[[Place, Path], Path], said: str) -> None:
+    """A restore is refused, and every byte is as before."""
+    archive = prepare(place, archive)
     before = asyncio.run(place.everything())
     with pytest.raises(TellwireError, match=said):
         asyncio.run(place.restore(archive))
@@ -471,10 +492,14 @@ async def test_when_it_ends_midway_nothing_is_left(made: Made, place: Place, tmp
         await make_backup(source.installation, tmp_path / "b.tar", with_key=False, now=START, tell=stop)
     source.drop()
     assert names_in(tmp_path) == ["elsewhere", "source"]
+    (place.media / ".restoring" / "ab").mkdir(parents=True)  # of a restore that was killed
+    (place.media / ".restoring" / "ab" / "old").touch()
     before = await place.everything()
     with pytest.raises(KeyboardInterrupt):
         await restore_backup(place.installation, made.path, force=False, send_waiting=False, now=START, tell=stop)
     assert await place.everything() == before
+    await place.restore(made.path)
+    assert len(files_in(place.media)) == 1
 
 
 async def test_nothing_to_back_up(place: Place, tmp_path: Path) -> None:
@@ -606,6 +631,20 @@ async def test_what_a_link_names_is_replaced_and_the_link_stays(tmp_path: Path) 
     assert link.is_symlink()
     assert names_in(path.parent) == ["it.db"]
     assert names_in(tmp_path) == ["disk", "tellwire.db", "tellwire.db-lock"]
+
+
+async def test_a_database_of_the_version_before_is_backed_up_though_it_lacks_a_table_and_a_column(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "it.db"
+    migrate_sqlite(path)
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE agents")
+        db.execute("ALTER TABLE accounts DROP COLUMN app_secret")
+        db.execute("INSERT INTO sealed_keys VALUES ('a', '01234567.sealed')")
+    db.close()
+    found = await SqliteFile(path).save(tmp_path / "copy.db", quiet)
+    assert [(each.key, each.place) for each in found.sealed] == [("01234567", "sealed_keys/a")]
 
 
 async def test_a_copy_is_of_one_moment_though_somebody_writes_all_the_while(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ class MediaFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._coming = root / _RESTORING
+        self._made = False
 
     def save(self, archive: ArchiveWriter, ids: Iterable[str]) -> int:
         """Add the files of these media; return how many are not there (they were removed since, or are lost)."""
@@ -37,6 +38,8 @@ class MediaFolder:
 
     def prepare(self, archive: ArchiveReader, parts: Sequence[Part]) -> None:
         """Unpack media beside those that are there, so that a full disk is noticed before anything is changed."""
+        self._made = not self.root.exists()
+        self.discard()  # what an earlier restore left that was killed
         for part in parts:
             path = place_of(self._coming, part.name.removeprefix(MEDIA))
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -49,7 +52,7 @@ class MediaFolder:
         """Remove what `prepare` unpacked, and the folder if that made it."""
         if self._coming.exists():
             shutil.rmtree(self._coming)
-            if not any(self.root.iterdir()):
+            if self._made and not any(self.root.iterdir()):
                 self.root.rmdir()
 
     def replace(self) -> None:

@@ -64,7 +64,10 @@ class SqliteFile:
             def copied(_status: int, remaining: int, total: int) -> None:
                 tell("copying the database", (total - remaining) * size, total * size)
 
-            source.backup(target, pages=_PAGES, progress=copied)
+            try:
+                source.backup(target, pages=_PAGES, progress=copied)
+            except sqlite3.Error as error:
+                raise TellwireError(f"the database {self.path} cannot be copied to {copy.parent}: {error}") from None
             source.execute("ROLLBACK")
             target.execute("PRAGMA journal_mode=DELETE").fetchone()  # the copy is one file
             tell("checking the copy", 0, 0)
