@@ -27,7 +27,7 @@ from tellwire.errors import BadSettings, TellwireError
 from tellwire.model.messaging import Media
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.security.vault import master_key_path, write_master_key
-from tellwire.stores.backups.archive import ArchiveReader, ArchiveWriter
+from tellwire.stores.backups.archive import ArchiveReader, ArchiveWriter, Tell
 from tellwire.stores.backups.installation import Installation
 from tellwire.stores.backups.making import make_backup
 from tellwire.stores.backups.manifest import MASTER_KEY, DamagedError, Manifest
@@ -78,9 +78,11 @@ class Place:
     async def back_up(self, target: Path, *, with_key: bool = False) -> Manifest:
         return await make_backup(self.installation, target, with_key=with_key, now=START, tell=quiet)
 
-    async def restore(self, archive: Path, *, force: bool = False, send_waiting: bool = False) -> Restored:
+    async def restore(
+        self, archive: Path, *, force: bool = False, send_waiting: bool = False, tell: Tell = quiet
+    ) -> Restored:
         return await restore_backup(
-            self.installation, archive, force=force, send_waiting=send_waiting, now=START + 1, tell=quiet
+            self.installation, archive, force=force, send_waiting=send_waiting, now=START + 1, tell=tell
         )
 
     async def everything(self) -> dict[str, Any]:
@@ -266,6 +268,15 @@ def test_the_manifest_says_what_is_in_it(made: Made) -> None:
     assert names[-2:] == ["manifest.json", "manifest.sha256"]
     assert names[:-2] == [part.name for part in manifest.parts]
     assert not [path for path in made.path.parent.iterdir() if path.name.startswith(".")]
+
+
+async def test_of_media_in_a_bucket_it_is_said_where_they_are(made_of_sqlite: Made, tmp_path: Path) -> None:
+    place = Place(tmp_path / "place", kind="sqlite")
+    await place.restore(made_of_sqlite.path)
+    place.installation = replace(place.installation, media_url="s3://bucket/prefix?endpoint=https://s3.example.org")
+    manifest = await place.back_up(tmp_path / "b.tar")
+    assert (manifest.media, manifest.media_files, manifest.media_missing) == ("s3://bucket/prefix", [], 0)
+    assert (await place.restore(tmp_path / "b.tar", force=True)).manifest == manifest
 
 
 # --- the master key ---------------------------------------------------------------------------------------------------
@@ -463,8 +474,10 @@ async def test_with_force_what_is_there_goes(made: Made, place: Place) -> None:
     await world.post(incoming("wamid.of-before"))
     await world.close()
     _file(place, made.path)
-    done = await place.restore(made.path, force=True)
+    told: list[str] = []
+    done = await place.restore(made.path, force=True, tell=lambda what, *_: told.append(what))
     assert done.deleted is not None
+    assert f"deleting what is there: {done.deleted}" in told
     assert (done.deleted.rows["messages"], done.deleted.files) == (6, 2)
     rows = await place.rows()
     assert {name for name in rows if rows[name] != made.rows[name]} <= set(OF_THE_SERVER)

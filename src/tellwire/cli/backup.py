@@ -72,15 +72,15 @@ def installation_of(settings: Settings) -> Installation:
 
 
 class Progress:
-    """Tells on stderr how far it is, every few seconds."""
+    """Tells on stderr what is done, at once, and how far it is, every few seconds."""
 
     def __init__(self, command: str) -> None:
         self._command = command
         self._next = time.monotonic() + _EVERY_SECONDS
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Tell it, unless something was told a moment ago."""
-        if time.monotonic() < self._next:
+        """Tell it; how far it is, not again a moment later."""
+        if (done or total) and time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _EVERY_SECONDS
         far = f", {in_words(done)} of {in_words(total)}" if total else f", {in_words(done)}" if done else ""

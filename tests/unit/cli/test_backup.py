@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from tellwire.cli.backup import in_words, place_for
+from tellwire.cli.backup import Progress, in_words, place_for
 
 NOW = 1_800_000_000_000_000
 
@@ -32,3 +32,11 @@ def test_nothing_is_written_over_and_no_folder_made(tmp_path: Path) -> None:
 )
 def test_sizes_in_words(size: int, words: str) -> None:
     assert in_words(size) == words
+
+
+def test_what_is_done_is_told_at_once_and_how_far_it_is_not_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    tell = Progress("restore")
+    tell("checking the archive", 1, 100)
+    tell("deleting what is there: it.db (messages: 3)", 0, 0)
+    tell("checking the archive", 2, 100)
+    assert capsys.readouterr().err == "restore: deleting what is there: it.db (messages: 3)\n"

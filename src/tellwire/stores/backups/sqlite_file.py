@@ -70,7 +70,8 @@ class SqliteFile:
                 raise TellwireError(f"the database {self.path} cannot be copied to {copy.parent}: {error}") from None
             source.execute("ROLLBACK")
             target.execute("PRAGMA journal_mode=DELETE").fetchone()  # the copy is one file
-            tell("checking the copy", 0, 0)
+            pages = target.execute("PRAGMA page_count").fetchone()[0]
+            tell("checking the copy", pages * size, pages * size)
             [found] = target.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise TellwireError(f"the database {self.path} is damaged, and no backup was made: {found}")
