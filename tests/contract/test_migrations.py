@@ -158,7 +158,7 @@ def rows_of(connection: Connection) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.usefixtures("each_store")
-def test_a_database_is_migrated_with_its_rows_what_runs_of_the_version_before_goes_on_and_it_does_not_start_again(
+def test_a_database_is_migrated_with_its_rows_and_only_what_runs_of_the_version_before_goes_on(
     tmp_path: Path,
 ) -> None:
     path, server = tmp_path / "it.db", PostgresServer(fresh_database()) if KIND.get() == "postgres" else None
@@ -236,6 +236,7 @@ def test_the_migrations_are_one_chain() -> None:
 
 
 def test_a_plan_says_what_each_step_does(tmp_path: Path) -> None:
+    assert all(each.does for each in what_they_do(revisions())), f"a migration begins with a docstring ({PAGE})"
     first, later = what_they_do([HEAD, REVISION], beside_the_others(tmp_path))
     assert (first.revision, later.revision) == (HEAD, REVISION)
     assert (first.does, later.does) == ("The first schema.", "Labels of people.")
