@@ -11,6 +11,7 @@ TellwireError
 ├── BadSettings             a setting that is unknown, malformed or missing
 ├── AlreadyRunning          another process owns this SQLite file
 ├── NotMigrated             a database without this version's schema
+├── stores.backups.manifest.DamagedError   a file that is no whole backup
 ├── media.uploads.NotUploaded   a file that a message names could not be brought to Meta
 ├── cli.client.Rejected         an answer of the server to a command that is not 2xx
 ├── cli.client.NoServer         nothing answers at the URL of the server that a command talks to

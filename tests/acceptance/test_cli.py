@@ -85,7 +85,13 @@ def test_help_below_a_command_comes_with_an_example(name: str, capsys: pytest.Ca
 
 @pytest.mark.parametrize(
     ("command", "path"),
-    [(["serve"], "file"), (["migrate"], "file/inside.db"), (["keys", "list"], "file"), (["dev"], "file/inside.db")],
+    [
+        (["serve"], "file"),
+        (["migrate"], "file/inside.db"),
+        (["keys", "list"], "file"),
+        (["dev"], "file/inside.db"),
+        (["backup", "b.tar"], "file"),
+    ],
 )
 def test_a_database_that_cannot_be_opened_is_said_in_a_line(command: list[str], path: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no database")
@@ -113,6 +119,8 @@ def test_a_database_that_cannot_be_opened_is_said_in_a_line(command: list[str], 
         (["meta", "connect", "--access-token", "@nowhere.txt"], "nowhere.txt"),
         (["compare", "--since", "yesterday"], "--since"),
         (["compare", "--grace", "5"], "--grace"),
+        (["backup", "no/such/folder/b.tar"], "there is no folder no/such/folder"),
+        (["restore", "no-such-file.tar"], "no-such-file.tar"),
     ],
 )
 def test_wrong_usage_is_said_in_a_line(

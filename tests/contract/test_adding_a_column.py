@@ -273,6 +273,7 @@ STAYS = {
     "erased": "keyed hashes, which go after 40 days",
     "sealed_keys": "keys of the installation",
     "facts": "counters of the installation",
+    "schema_revisions": "one row a migration",
     "leases": "one row a partition",
     "dispatchers": "one row a process, gone with it",
 }

@@ -13,10 +13,19 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from tests.postgres_server import drop_database, fresh_database
 from tests.world import DAY, KIND, START, SetClock, World, incoming, status, statuses
 
+from tellwire import __version__
 from tellwire.errors import NotMigrated
 from tellwire.model.inbound import SpeaksFor
-from tellwire.stores.migrate import HEAD, MIGRATIONS, check_chain, is_current, migrate_sqlite, revisions
-from tellwire.stores.opening import migrate_store, open_store
+from tellwire.stores.migrate import (
+    HEAD,
+    MIGRATIONS,
+    check_chain,
+    lacking_in_file,
+    migrate_sqlite,
+    revisions,
+    what_they_do,
+)
+from tellwire.stores.opening import migrate_store, open_store, plan_migration
 from tellwire.stores.postgres import migrate as postgres_migrate
 from tellwire.stores.postgres.connections import PostgresServer
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
@@ -62,7 +71,7 @@ def test_migrated_from_nothing_is_what_the_tables_say(tmp_path: Path) -> None:
         assert name in tables, f"{name} is made by a migration, and is not in stores/schema ({PAGE})"
         assert history[name] == tables[name], f"{name} is not the same after the migrations and in stores/schema"
     assert objects(migrated) == objects(made)
-    assert is_current(migrated)
+    assert not lacking_in_file(migrated)
     migrate_sqlite(migrated)
 
 
@@ -95,10 +104,10 @@ def test_on_postgresql_the_same_twice_and_by_several_at_once() -> None:
     migrated, made = fresh_database(migrated=False), fresh_database(migrated=False)
 
     async def main() -> None:
-        assert not await postgres_migrate.is_current(PostgresServer(migrated))
+        assert await postgres_migrate.lacking_in(PostgresServer(migrated)) == revisions()
         await asyncio.gather(*(postgres_migrate.migrate(PostgresServer(migrated)) for _ in range(4)))
         await postgres_migrate.migrate(PostgresServer(migrated))
-        assert await postgres_migrate.is_current(PostgresServer(migrated))
+        assert not await postgres_migrate.lacking_in(PostgresServer(migrated))
         one, other = PostgresQueryRunner(PostgresServer(migrated)), PostgresQueryRunner(PostgresServer(made))
         await other.write(metadata.create_all, lock="SELECT 1", before=_nothing, after=_nothing)
         history, tables = await one.read(described), await other.read(described)
@@ -114,7 +123,7 @@ def test_on_postgresql_the_same_twice_and_by_several_at_once() -> None:
 # --- a migration beside the others ------------------------------------------------------------------------------------
 
 
-NEXT = """
+NEXT = """'Labels of people.'
 import sqlalchemy as sa
 from alembic import op
 
@@ -149,7 +158,9 @@ def rows_of(connection: Connection) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.usefixtures("each_store")
-def test_a_database_of_the_version_before_is_migrated_with_its_rows_and_both_versions_go_on(tmp_path: Path) -> None:
+def test_a_database_is_migrated_with_its_rows_and_only_what_runs_of_the_version_before_goes_on(
+    tmp_path: Path,
+) -> None:
     path, server = tmp_path / "it.db", PostgresServer(fresh_database()) if KIND.get() == "postgres" else None
     later = beside_the_others(tmp_path)
 
@@ -159,8 +170,17 @@ def test_a_database_of_the_version_before_is_migrated_with_its_rows_and_both_ver
         else:
             migrate_sqlite(path, folder)
 
-    async def current(folder: Traversable) -> bool:
-        return is_current(path, folder) if server is None else await postgres_migrate.is_current(server, folder)
+    async def missing(folder: Traversable) -> list[str]:
+        return lacking_in_file(path, folder) if server is None else await postgres_migrate.lacking_in(server, folder)
+
+    async def rows(world: World) -> dict[str, Any]:
+        if server is None:
+            return await world.store.read(rows_of)
+        fresh = PostgresQueryRunner(server)  # a prepared `SELECT *` does not outlive a new column
+        try:
+            return await fresh.read(rows_of)
+        finally:
+            await fresh.close()
 
     async def main() -> None:
         world = World(path, SetClock(START), DAY, auto_accounts=True, server=server)
@@ -168,28 +188,43 @@ def test_a_database_of_the_version_before_is_migrated_with_its_rows_and_both_ver
         await world.post(incoming("wamid.1"))
         await world.post(statuses(status("wamid.out", "sent")))
         await world.post(incoming("wamid.2"), speaks_for=SpeaksFor(meta_ids=("999",)))  # waits for its account
-        before = await world.store.read(rows_of)
-        await world.close()
+        before = await rows(world)
         assert (len(before["messages"]), len(before["contacts"]), len(before["held_items"])) == (2, 1, 1)
 
-        assert await current(MIGRATIONS)
-        assert not await current(later)
+        assert await missing(MIGRATIONS) == []
+        assert await missing(later) == [REVISION]
         await migrate(later)
-        assert await current(later)
-        assert await current(MIGRATIONS)  # this version runs on the newer schema too, and leaves it alone
+        assert await missing(later) == []
         await migrate(later)
 
-        world = World(path, SetClock(START + 1), DAY, auto_accounts=True, server=server)
-        await world.store.open()
         assert await world.query("SELECT version_num FROM alembic_version") == [(REVISION,)]
-        after = await world.store.read(rows_of)
+        after = await rows(world)
         assert after.pop("table_of_the_next_version") == [{"message_id": row["id"]} for row in before["messages"]]
+        before["schema_revisions"] = [*before["schema_revisions"], {"revision": REVISION, "version": __version__}]
         before["contacts"] = [{**row, "of_the_next_version": "es"} for row in before["contacts"]]
         assert after == before
         await world.post(incoming("wamid.1"))
         await world.post(incoming("wamid.3"))
         assert await world.query("SELECT count(*) FROM messages") == [(3,)]
+        await world.store.write(lambda c: c.execute(text("UPDATE schema_revisions SET version = '9.8.7'")).rowcount)
         await world.close()
+
+        address = server.url if server is not None else f"sqlite:///{path}"
+        refusals = [
+            migrate_store(address),
+            plan_migration(address),
+            open_store(address, clock=SetClock(), master_keys=[bytes(32)], window=DAY, names={}),
+            open_store(address, clock=SetClock(), master_keys=[bytes(32)], window=DAY, names={}, migrate=True),
+            open_store(address, clock=SetClock(), master_keys=[bytes(32)], window=DAY, names={}, serving=False),
+        ]
+        for each in refusals:
+            with pytest.raises(NotMigrated) as refused:
+                await each
+            assert f"has the schema '{REVISION}' of Tellwire 9.8.7, and this is Tellwire {__version__}" in str(
+                refused.value
+            )
+            assert f"knows the schema up to '{HEAD}': start Tellwire 9.8.7 or a later version" in str(refused.value)
+            assert "or restore a backup" in str(refused.value)
 
     asyncio.run(main())
     if server is not None:
@@ -198,6 +233,32 @@ def test_a_database_of_the_version_before_is_migrated_with_its_rows_and_both_ver
 
 def test_the_migrations_are_one_chain() -> None:
     check_chain(Path(str(MIGRATIONS)))
+
+
+def test_a_plan_says_what_each_step_does(tmp_path: Path) -> None:
+    assert all(each.does for each in what_they_do(revisions())), f"a migration begins with a docstring ({PAGE})"
+    first, later = what_they_do([HEAD, REVISION], beside_the_others(tmp_path))
+    assert (first.revision, later.revision) == (HEAD, REVISION)
+    assert (first.does, later.does) == ("The first schema.", "Labels of people.")
+
+
+@pytest.mark.usefixtures("each_store")
+def test_a_plan_changes_nothing(tmp_path: Path) -> None:
+    path, url = tmp_path / "it.db", fresh_database(migrated=False) if KIND.get() == "postgres" else ""
+    address = url or f"sqlite:///{path}"
+
+    async def main() -> None:
+        for _ in range(2):
+            plan = await plan_migration(address)
+            assert (plan.revision, plan.newest, [each.revision for each in plan.migrations]) == ("", HEAD, revisions())
+            assert not path.exists()
+        name = await migrate_store(address)
+        plan = await plan_migration(address)
+        assert (plan.database, plan.revision, plan.migrations) == (name, HEAD, [])
+
+    asyncio.run(main())
+    if url:
+        drop_database(url)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +291,7 @@ def test_what_does_not_follow_the_last_migration_is_told_in_a_sentence(
     migrate_sqlite(path)
     with pytest.raises(NotMigrated, match=complaint):
         migrate_sqlite(path, beside_the_others(tmp_path, **migration))
-    assert is_current(path)
+    assert not lacking_in_file(path)
 
 
 @pytest.mark.usefixtures("each_store")

@@ -45,7 +45,19 @@ COMMANDS = {
         module="tellwire.cli.migrate",
         function="migrate",
         help="bring the database to this version's schema",
-        example="tellwire migrate",
+        example="tellwire migrate --plan",
+    ),
+    "backup": Command(
+        module="tellwire.cli.backup",
+        function="backup",
+        help="write the database and its media to one file, beside a running server",
+        example="tellwire backup /var/backups",
+    ),
+    "restore": Command(
+        module="tellwire.cli.restore",
+        function="restore",
+        help="put a backup in the place of an empty database",
+        example="tellwire restore /var/backups/tellwire-20270115T103000Z.tar",
     ),
     "keys": Command(
         module="tellwire.cli.keys",

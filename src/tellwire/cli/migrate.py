@@ -1,24 +1,70 @@
-"""Implement `tellwire migrate`: bring the database to this version's schema."""
+"""Implement `tellwire migrate`: bring the database to this version's schema, or say what that would do."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from typing import TYPE_CHECKING, Annotated
 
-from tellwire.cli import settings_in_force
-from tellwire.cli.database import usable
+import typer
+
+from tellwire.cli import DONE, FAILED
 from tellwire.cli.output import Json, print_json
-from tellwire.cli.serving import log_to_stderr
-from tellwire.stores.opening import migrate_store
+
+if TYPE_CHECKING:
+    from tellwire.stores.opening import MigrationPlan
 
 
-def migrate(*, json: Json = False) -> None:
-    """Migrate the database, or make it. Safe to run twice, and by several processes at once."""
+def migrate(
+    *,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Change nothing; print what would be done. Exit code 0: nothing, 1: something."),
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Migrate the database, or make it. Safe to run twice, and by several processes at once.
+
+    A database that a newer version migrated is refused, with the version that it needs.
+    """
+    import asyncio  # noqa: PLC0415 - `--help` does not need what follows
+
+    from tellwire.cli import settings_in_force  # noqa: PLC0415
+    from tellwire.cli.database import usable  # noqa: PLC0415
+    from tellwire.cli.serving import log_to_stderr  # noqa: PLC0415
+    from tellwire.stores.opening import migrate_store, plan_migration  # noqa: PLC0415
+
     settings = settings_in_force.load()
     log_to_stderr()
     with usable(settings):
+        if plan:
+            return _show(
+                asyncio.run(plan_migration(settings.database_url, pooled=settings.database_pooler)), as_json=json
+            )
         name = asyncio.run(migrate_store(settings.database_url, pooled=settings.database_pooler))
     if json:
         print_json({"ok": True, "database": name})
     else:
         sys.stdout.write(f"{name} has the schema of this version\n")
+    return DONE
+
+
+def _show(plan: MigrationPlan, *, as_json: bool) -> int:
+    steps = [{"revision": each.revision, "does": each.does} for each in plan.migrations]
+    if as_json:
+        print_json(
+            {
+                "up_to_date": not steps,
+                "database": plan.database,
+                "revision": plan.revision or None,
+                "newest": plan.newest,
+                "migrations": steps,
+            }
+        )
+    elif not steps:
+        sys.stdout.write(f"{plan.database} has the schema of this version ({plan.newest}): nothing is to be done\n")
+    else:
+        sys.stdout.write(f"{plan.database}: from {plan.revision or 'nothing'} to {plan.newest}\n")
+        for each in plan.migrations:
+            sys.stdout.write(f"  {each.revision}  {each.does}\n")
+        sys.stdout.write("nothing was changed; `tellwire backup`, then `tellwire migrate`\n")
+    return FAILED if steps else DONE

@@ -68,7 +68,7 @@ def read_or_make_master_key(database: Path, *, holds_sealed: Callable[[], bool])
     Raises:
         BadSettings: the file holds no key, or is not there though the database needs it.
     """
-    path = database.with_name(database.name + ".master-key")
+    path = master_key_path(database)
     if not path.exists():
         if holds_sealed():
             raise BadSettings(
@@ -76,7 +76,21 @@ def read_or_make_master_key(database: Path, *, holds_sealed: Callable[[], bool])
                 "file that was made with the database, or set TELLWIRE_MASTER_KEY to its key. No new key was made, "
                 "because it would open none of them"
             )
-        _make_key(path)
+        write_master_key(path, os.urandom(32))
+    return read_master_key(path)
+
+
+def master_key_path(database: Path) -> Path:
+    """Return the file of the master key of an SQLite database, which stands beside it."""
+    return database.with_name(database.name + ".master-key")
+
+
+def read_master_key(path: Path) -> bytes:
+    """Return the key in a file.
+
+    Raises:
+        BadSettings: it holds none.
+    """
     try:
         key = base64.b64decode(path.read_text().strip(), validate=True)
     except ValueError:
@@ -88,12 +102,12 @@ def read_or_make_master_key(database: Path, *, holds_sealed: Callable[[], bool])
     return key
 
 
-def _make_key(path: Path) -> None:
-    """Make a key file, whole or not at all; one that another process made meanwhile stays."""
+def write_master_key(path: Path, key: bytes) -> None:
+    """Make a key file for this user alone, whole or not at all; one that another process made meanwhile stays."""
     draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(base64.b64encode(os.urandom(32)) + b"\n")
+            file.write(base64.b64encode(key) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):

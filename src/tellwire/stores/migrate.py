@@ -6,15 +6,19 @@ is also its revision, so the newest one is known without Alembic, and a start wi
 
 from __future__ import annotations
 
+import ast
 import re
 import sqlite3
+from contextlib import closing, suppress
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from runpy import run_path
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
+from tellwire import __version__
 from tellwire.errors import NotMigrated
 
 MIGRATIONS = files("tellwire.stores") / "migrations"
@@ -34,57 +38,101 @@ HEAD = revisions()[-1]
 """The newest revision."""
 
 
-def is_newest(revision: str, database: str, remedy: str, migrations: Traversable = MIGRATIONS) -> bool:
-    """Return whether a database of this revision lacks no migration.
+REVISION = "SELECT version_num FROM alembic_version"
+WRITTEN_BY = "SELECT version FROM schema_revisions WHERE revision ="
+"""The SQL for the version of Tellwire that brought a database to a revision; the revision follows, as a parameter."""
 
-    A database of a later version lacks none, because migrations only add.
+
+class FoundSchema(Struct, frozen=True):
+    """The revision that a database has, "" for none; and the version of Tellwire that made it so, "" when unknown."""
+
+    revision: str
+    written_by: str = ""
+
+
+class Migration(Struct, frozen=True):
+    """A step that a database lacks, and what it does: the first line of its docstring."""
+
+    revision: str
+    does: str
+
+
+def lacking(found: FoundSchema, database: str, remedy: str, migrations: Traversable = MIGRATIONS) -> list[str]:
+    """Return the revisions that a database lacks, oldest first.
 
     Args:
-        revision: the revision that the database has.
+        found: the schema that the database has.
         database: its name, for the error text.
         remedy: what to do with a database that no migration fits, for the error text.
         migrations: the folder of migrations.
 
     Raises:
-        NotMigrated: neither this version nor a later one has this revision.
+        NotMigrated: this version has no such revision: a newer version wrote the schema, or one under development.
     """
     known = revisions(migrations)
-    if revision in known:
-        return revision == known[-1]
-    if re.match(r"\d{4}_", revision) and revision[:4] > known[-1][:4]:
-        return True
+    if not found.revision:
+        return known
+    if found.revision in known:
+        return known[known.index(found.revision) + 1 :]
+    if is_later(found.revision, migrations):
+        version = f"Tellwire {found.written_by}" if found.written_by else "a newer Tellwire"
+        raise NotMigrated(
+            f"the database {database} has the schema {found.revision!r} of {version}, and this is Tellwire"
+            f" {__version__}, which knows the schema up to {known[-1]!r}: start {version} or a later version, or"
+            " restore a backup from before the upgrade"
+        )
     raise NotMigrated(
-        f"the database {database} has the schema {revision!r} of a version of Tellwire under development, which cannot"
-        f" be migrated: {remedy}"
+        f"the database {database} has the schema {found.revision!r} of a version of Tellwire under development, which"
+        f" cannot be migrated: {remedy}"
     )
 
 
-def is_current(path: Path, migrations: Traversable = MIGRATIONS) -> bool:
-    """Return whether an SQLite file has this version's schema, or a newer one (this version runs on that too).
+def is_later(revision: str, migrations: Traversable = MIGRATIONS) -> bool:
+    """Return whether a revision comes after every one of this version."""
+    return re.match(r"\d{4}_", revision) is not None and revision[:4] > revisions(migrations)[-1][:4]
+
+
+def what_they_do(chosen: list[str], migrations: Traversable = MIGRATIONS) -> list[Migration]:
+    """Return these revisions with the first line of each one's docstring."""
+    texts = [(migrations / "versions" / f"{revision}.py").read_text(encoding="utf-8") for revision in chosen]
+    return [
+        Migration(revision, (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0])
+        for revision, text in zip(chosen, texts, strict=True)
+    ]
+
+
+def found_in_file(path: Path) -> FoundSchema:
+    """Return the schema of an SQLite file, also of one that is not there."""
+    if not path.exists():
+        return FoundSchema("")
+    with closing(sqlite3.connect(path, timeout=10)) as db, suppress(sqlite3.OperationalError):
+        row = db.execute(REVISION).fetchone()
+        if row is None:
+            return FoundSchema("")
+        with suppress(sqlite3.OperationalError):  # no such table in a schema of a version under development
+            written = db.execute(f"{WRITTEN_BY} ?", row).fetchone()
+            return FoundSchema(row[0], written[0] if written else "")
+        return FoundSchema(row[0])
+    return FoundSchema("")
+
+
+def lacking_in_file(path: Path, migrations: Traversable = MIGRATIONS) -> list[str]:
+    """Return the revisions that an SQLite file lacks, oldest first.
 
     Raises:
-        NotMigrated: its schema is of a version under development.
+        NotMigrated: its schema is of a newer version, or of a version under development.
     """
-    if not path.exists():
-        return False
-    db = sqlite3.connect(path, timeout=10)
-    try:
-        row = db.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        db.close()
     remedy = "move the file away, or name another one in TELLWIRE_DATABASE_URL, and a new database is made"
-    return row is not None and is_newest(row[0], str(path), remedy, migrations)
+    return lacking(found_in_file(path), str(path), remedy, migrations)
 
 
 def migrate_sqlite(path: Path, migrations: Traversable = MIGRATIONS) -> None:
     """Bring an SQLite file to the newest schema, making it when there is none.
 
     Raises:
-        NotMigrated: its schema is of a version under development.
+        NotMigrated: its schema is of a newer version, or of a version under development.
     """
-    if is_current(path, migrations):
+    if not lacking_in_file(path, migrations):
         return
     from sqlalchemy import Engine, create_engine, event  # noqa: PLC0415 - imported only when there is something to do
 

@@ -18,7 +18,14 @@ from tellwire.ports.clock import Clock
 from tellwire.ports.queues import WaitingItems
 from tellwire.ports.storage import Outbox
 from tellwire.security.vault import Vault, read_or_make_master_key
-from tellwire.stores.migrate import migrate_sqlite
+from tellwire.stores.migrate import (
+    HEAD,
+    Migration,
+    found_in_file,
+    lacking_in_file,
+    migrate_sqlite,
+    what_they_do,
+)
 from tellwire.stores.queries import reencryption
 from tellwire.stores.sqlite.outbox import SqliteOutbox
 from tellwire.stores.sqlite.store import SqliteStore
@@ -101,7 +108,7 @@ async def open_store(
     Raises:
         BadSettings: another kind of database, or a setting is missing.
         AlreadyRunning: another process serves this database, which allows one only.
-        NotMigrated: PostgreSQL lacks this version's schema, or no migration leads to it.
+        NotMigrated: PostgreSQL lacks this version's schema, or no migration leads to it, or a newer one wrote it.
         Unavailable: PostgreSQL cannot be reached.
     """
     if url.startswith("sqlite:///"):
@@ -122,7 +129,7 @@ async def open_store(
     server = PostgresServer(url, pooled=pooled)
     if migrate:
         await postgres_migrate.migrate(server)
-    elif not await postgres_migrate.is_current(server):
+    elif await postgres_migrate.lacking_in(server):
         raise NotMigrated(f"the database {server.name} lacks this version's schema: run `tellwire migrate` first")
     store = PostgresStore(server, clock=clock, vault=Vault(master_keys), window=window, names=names)
     await store.open(serving=serving, lenient=lenient)
@@ -158,3 +165,31 @@ async def migrate_store(url: str, *, pooled: bool = False) -> str:
     server = PostgresServer(url, pooled=pooled)
     await postgres_migrate.migrate(server)
     return server.name
+
+
+class MigrationPlan(Struct, frozen=True):
+    """What `migrate` would do to a database: from which revision ("" for none) to which, by which steps."""
+
+    database: str
+    revision: str
+    newest: str
+    migrations: list[Migration]
+
+
+async def plan_migration(url: str, *, pooled: bool = False) -> MigrationPlan:
+    """Return what `migrate_store` would do; nothing is changed or made.
+
+    Raises:
+        BadSettings, NotMigrated, Unavailable: those of `migrate_store`.
+    """
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        found, missing, name = found_in_file(path), lacking_in_file(path), str(path)
+    else:
+        from tellwire.stores.postgres import migrate as postgres_migrate  # noqa: PLC0415
+        from tellwire.stores.postgres.connections import PostgresServer  # noqa: PLC0415
+
+        server = PostgresServer(url, pooled=pooled)
+        found, missing = await postgres_migrate.found_schema(server), await postgres_migrate.lacking_in(server)
+        name = server.name
+    return MigrationPlan(name, found.revision, HEAD, what_they_do(missing))

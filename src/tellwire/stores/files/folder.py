@@ -58,7 +58,12 @@ class Folder:
         """Do nothing: no file is kept open."""
 
     def _path_of(self, name: str) -> Path:
-        return self._root / name[-2:] / name
+        return place_of(self._root, name)
+
+
+def place_of(root: Path, name: str) -> Path:
+    """Return the path of a file in the folder of media."""
+    return root / name[-2:] / name
 
 
 @contextmanager

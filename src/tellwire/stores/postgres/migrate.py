@@ -6,33 +6,52 @@ from importlib.resources.abc import Traversable
 
 import asyncpg
 
-from tellwire.stores.migrate import MIGRATIONS, is_newest, upgrade
-from tellwire.stores.postgres.connections import PostgresServer, check, reporting_connect_errors
+from tellwire.stores.migrate import MIGRATIONS, REVISION, WRITTEN_BY, FoundSchema, lacking, upgrade
+from tellwire.stores.postgres.connections import Connection, PostgresServer, check, reporting_connect_errors
 from tellwire.stores.postgres.query_runner import PostgresQueryRunner
 
 _LOCK = "SELECT pg_advisory_xact_lock(7308613713580389)"
 
 
-async def is_current(server: PostgresServer, migrations: Traversable = MIGRATIONS) -> bool:
-    """Return whether the database has this version's schema, or a newer one (this version runs on that too).
+async def found_schema(server: PostgresServer) -> FoundSchema:
+    """Return the schema that the database has.
 
     Raises:
         BadSettings: the server is too old.
-        NotMigrated: the schema is of a version under development.
         Unavailable: it cannot be reached.
     """
     with reporting_connect_errors(server):
         connection = await server.connect()
         try:
             await check(connection)
-            async with connection.transaction():
-                revision = await connection.fetchval("SELECT version_num FROM alembic_version")
-        except asyncpg.UndefinedTableError:
-            return False
+            return await _found(connection)
         finally:
             await connection.close()
+
+
+async def _found(connection: Connection) -> FoundSchema:
+    try:
+        async with connection.transaction():
+            revision = await connection.fetchval(REVISION)
+    except asyncpg.UndefinedTableError:
+        return FoundSchema("")
+    try:
+        async with connection.transaction():
+            return FoundSchema(revision or "", await connection.fetchval(f"{WRITTEN_BY} $1", revision) or "")
+    except asyncpg.UndefinedTableError:  # the schema is of a version under development
+        return FoundSchema(revision or "")
+
+
+async def lacking_in(server: PostgresServer, migrations: Traversable = MIGRATIONS) -> list[str]:
+    """Return the revisions that the database lacks, oldest first.
+
+    Raises:
+        BadSettings: the server is too old.
+        NotMigrated: the schema is of a newer version, or of a version under development.
+        Unavailable: it cannot be reached.
+    """
     remedy = "make an empty database and name it in TELLWIRE_DATABASE_URL"
-    return revision is not None and is_newest(revision, server.name, remedy, migrations)
+    return lacking(await found_schema(server), server.name, remedy, migrations)
 
 
 async def migrate(server: PostgresServer, migrations: Traversable = MIGRATIONS) -> None:
@@ -40,10 +59,10 @@ async def migrate(server: PostgresServer, migrations: Traversable = MIGRATIONS) 
 
     Raises:
         BadSettings: the server is too old.
-        NotMigrated: the schema is of a version under development.
+        NotMigrated: the schema is of a newer version, or of a version under development.
         Unavailable: the server cannot be reached, or refuses.
     """
-    if await is_current(server, migrations):
+    if not await lacking_in(server, migrations):
         return
     queries = PostgresQueryRunner(PostgresServer(server.url, pooled=server.pooled, without_timeout=True))
     try:

@@ -384,3 +384,11 @@ facts = Table(
     Column("value", BigInteger, nullable=False),
 )
 """Counters of the installation: `registry` rises with every change of an account, endpoint or agent."""
+
+schema_revisions = Table(
+    "schema_revisions",
+    metadata,
+    Column("revision", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+)
+"""Which version of Tellwire brought the schema to a revision."""

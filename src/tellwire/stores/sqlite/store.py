@@ -101,7 +101,7 @@ class SqliteStore(Listeners):
         Raises:
             AlreadyRunning: another process serves this file.
         """
-        self._lock = _lock(self._path) if serving else None
+        self._lock = hold_lock(self._path) if serving else None
         self._lenient = lenient
         db = _connect(self._path)
         try:
@@ -365,9 +365,18 @@ def _highest_id(db: sqlite3.Connection) -> str:
     return max(highest)
 
 
-def _lock(path: Path) -> int:
-    """Hold the lock file beside the database for as long as this process lives."""
-    handle = os.open(path.with_name(path.name + "-lock"), os.O_RDWR | os.O_CREAT, 0o600)
+def lock_path(path: Path) -> Path:
+    """Return the lock file beside a database, which is there once a server has run on it."""
+    return path.with_name(path.name + "-lock")
+
+
+def hold_lock(path: Path) -> int:
+    """Hold the lock file beside the database until the descriptor that is returned is closed.
+
+    Raises:
+        AlreadyRunning: another process holds it.
+    """
+    handle = os.open(lock_path(path), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

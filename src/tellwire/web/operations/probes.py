@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from tellwire import __version__
 from tellwire.errors import Busy, NotFound, Problem, Unauthorized, Unavailable
-from tellwire.stores.migrate import HEAD
+from tellwire.stores.migrate import HEAD, is_later
 from tellwire.stores.queries import status_figures
 from tellwire.verdict import rules
 from tellwire.verdict.rules import Line
@@ -112,12 +112,15 @@ async def livez() -> Response[Alive]:
 
 @route("/readyz", http_method=_GET_HEAD, summary="Readiness", tags=["operations"])
 async def readyz(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[Ready]:
-    """200 when the database has the newest schema, can be read and takes commits, and POSTs don't pile up before it;
-    else 503 with the reason, whose details only operators see. Ready again by itself. What does not work all the same,
-    such as an endpoint that fails, is in `trouble` and changes no status."""
+    """200 when the database has this version's schema, or what a newer version added to it, can be read and takes
+    commits, and POSTs don't pile up before it; else 503 with the reason, whose details only operators see. Ready again
+    by itself. What does not work all the same, such as an endpoint that fails, is in `trouble` and changes no
+    status."""
     services = app_state.services
     reason, detail = _unready(services, app_state.meters.waits)
-    if not reason and (revision := await services.store.read(status_figures.revision)) != HEAD:
+    revision = HEAD if reason else await services.store.read(status_figures.revision)
+    # A newer version may have migrated the database meanwhile: migrations only add, so this process goes on.
+    if revision != HEAD and not is_later(revision):
         reason, detail = "The database has another version's schema", f"revision {revision or 'none'}, not {HEAD}"
     if reason:
         told = detail if await _sees_all(request, app_state) else "an operator's key shows more, and so does the log"

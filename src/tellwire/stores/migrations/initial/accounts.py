@@ -14,6 +14,7 @@ def create() -> None:
     _idempotency_keys()
     _audit()
     _facts()
+    _schema_revisions()
 
 
 def _organizations() -> None:
@@ -108,4 +109,13 @@ def _facts() -> None:
         sa.Column("name", TEXT, nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+
+
+def _schema_revisions() -> None:
+    op.create_table(
+        "schema_revisions",
+        sa.Column("revision", TEXT, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("revision"),
     )
