@@ -56,12 +56,19 @@ def tellwire(*arguments: str, cwd: Path, **settings: str) -> subprocess.Complete
 class Running:
     """A command that goes on, in a process group of its own; both of its streams are read as they come.
 
-    `within` is a command that runs another one, which it becomes.
+    `within` is a command that runs another one, which it becomes. `command` is what runs instead of our command line.
     """
 
-    def __init__(self, *arguments: str, cwd: Path, within: Sequence[str] = (), **settings: str) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        within: Sequence[str] = (),
+        command: Sequence[str] = (sys.executable, "-m", "tellwire"),
+        **settings: str,
+    ) -> None:
         self.process = subprocess.Popen(
-            [*within, sys.executable, "-m", "tellwire", *arguments],
+            [*within, *command, *arguments],
             cwd=cwd,
             env=environment(cwd, **settings),
             stdin=subprocess.PIPE,
