@@ -76,7 +76,15 @@ def test_a_node_that_is_emptied_leaves_one_pod() -> None:
     budget, deployment = OBJECTS["PodDisruptionBudget"]["spec"], OBJECTS["Deployment"]["spec"]
     assert deployment["replicas"] > budget["maxUnavailable"]
     assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-    (labels,) = TOP["labels"]
-    assert labels["includeSelectors"]
-    spread = POD["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"]
-    assert spread == labels["pairs"]
+
+
+def test_every_selector_means_these_pods() -> None:
+    labels = OBJECTS["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert labels
+    assert OBJECTS["Service"]["spec"]["selector"] == labels
+    for selector in (
+        OBJECTS["Deployment"]["spec"]["selector"],
+        OBJECTS["PodDisruptionBudget"]["spec"]["selector"],
+        POD["topologySpreadConstraints"][0]["labelSelector"],
+    ):
+        assert selector == {"matchLabels": labels}
