@@ -47,6 +47,10 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
     assert "*" in (ROOT / ".dockerignore").read_text().splitlines()
 
 
+def test_continuous_integration_runs_the_steps() -> None:
+    assert "python -m tests.deploy.dockerfile" in (ROOT / ".ci/run").read_text()
+
+
 def test_what_runs_has_no_build_tool_and_comes_from_the_lock() -> None:
     (copied,) = (step.words for step in IMAGE.steps if step.name == "COPY")
     assert copied == (f"--from={STAGES[0].name}", "/opt/tellwire", "/opt/tellwire")

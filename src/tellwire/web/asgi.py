@@ -54,6 +54,7 @@ class WebApp:
             sub_path.check(self._sub_path, {path.split("/")[1] for path in (*_BARE, *(r.path for r in routed.routes))})
         self._inbound = None if probes_only else InboundRoute(services, self.app_state.meters)
         self._sources = None if probes_only else SourceRoute(services)
+        self._post_paths = frozenset(() if probes_only else (WEBHOOK_PATH, self._sub_path + WEBHOOK_PATH))
         self._draining = False
 
     @property
@@ -110,9 +111,9 @@ class WebApp:
         self.app_state.places = Places(count)
 
     @property
-    def takes_posts(self) -> bool:
-        """Return whether this process accepts Meta's POSTs."""
-        return self._inbound is not None
+    def post_paths(self) -> frozenset[str]:
+        """Return the paths where this process accepts Meta's POSTs."""
+        return self._post_paths
 
     async def meta_post(self, headers: Headers, body: bytes) -> Problem | None:
         """Accept a POST of Meta's whose body is complete: the short way for servers that support it (`web.protocol`).
