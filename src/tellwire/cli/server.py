@@ -5,7 +5,7 @@ The first of these that is there counts:
 1. `--url` and `--key`, or TELLWIRE_URL and TELLWIRE_KEY;
 2. `--profile`, or TELLWIRE_PROFILE;
 3. of the servers that `dev` and `serve` started for this user and that still run: that of the database that the
-   settings name, that started in the working directory, the newest; the last only where no database is named or lies here;
+   settings name, that started in the working directory, the newest (where no database is named or lies here);
 4. for a few commands, the database of the settings.
 """
 

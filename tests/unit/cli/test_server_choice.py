@@ -29,9 +29,8 @@ def _at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def leave(name: str, **fields: Any) -> str:
     """Keep a profile of a server that runs, started elsewhere, unless told otherwise; its URL."""
     url = f"http://127.0.0.1/{name}"
-    profiles.save(
-        name, Profile(**{"url": url, "key": "k", "made_by": "serve", "pid": ALIVE, "folder": "/else"} | fields)
-    )
+    given: dict[str, Any] = {"url": url, "key": "k", "made_by": "serve", "pid": ALIVE, "folder": "/else"}
+    profiles.save(name, Profile(**(given | fields)))
     return url
 
 
