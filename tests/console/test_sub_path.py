@@ -214,6 +214,16 @@ def test_the_server_itself_answers_with_and_without_the_path(behind: Behind) -> 
     assert behind.app.call("GET", f"{PATH}ly/livez").status == 404
 
 
+def test_no_way_around_a_proxys_rule_leads_to_open_metrics(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, public_url=f"https://example.com{PATH}", open_operations=True)
+    with served(tmp_path, settings=settings) as app:
+        assert [app.call("GET", path, key=None).status for path in ("/metrics", "/version")] == [200, 200]
+        below = [f"{PATH}/metrics", f"{PATH}/version"]  # what a stripping proxy makes of the path twice
+        assert [app.call("GET", path, key=None).status for path in below] == [401, 401]
+        assert [app.call("GET", path).status for path in below] == [200, 200]
+        assert app.call("GET", f"{PATH}{PATH}/metrics").status == 404
+
+
 @one_style
 def test_a_browser_stays_below_the_path_and_its_page_is_kept_as_it_is(behind: Behind, page: Page) -> None:
     page.goto(behind.proxy.root + behind.link())

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.facts import DEPLOY, IMAGE, PORT, STATE, USER, check_settings, documents
 
-from tellwire import __version__
+from tellwire import __version__, settings
 from tellwire.cli import COMMANDS, serving
 
 (COMPOSE,) = documents(DEPLOY / "compose.yaml")
@@ -55,3 +60,35 @@ def test_only_this_machine_reaches_the_port_and_the_state_is_kept() -> None:
     volumes = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())]
     assert set(volumes) == COMPOSE["volumes"].keys()
     assert int(OURS["tellwire"]["stop_grace_period"].removesuffix("s")) > 2 * serving.GRACE_SECONDS
+
+
+def test_the_page_makes_every_secret_and_each_is_one_that_the_setting_takes(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl here")
+    page = (ROOT / "docs/how-to/run-as-a-service.md").read_text()
+    section = page.partition("## Compose")[2].partition("\n## ")[0]
+    made = section.partition("```sh\n")[2].partition("\nexport ")[0]
+    subprocess.run(["/bin/sh", "-euc", made], cwd=tmp_path, check=True)
+    folder = tmp_path / "deploy/secrets"
+    assert {path.name for path in folder.iterdir()} == COMPOSE["secrets"].keys()
+    assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o644"}  # the image's user reads them
+    assert oct(folder.stat().st_mode & 0o777) == "0o700"
+    given = {name: f"{folder}/{value.rpartition('/')[2]}" for name, value in files(OURS["tellwire"]).items()}
+    found = settings.load(given, directory=tmp_path)
+    password = (folder / "postgres_password").read_text()
+    user, database = (SERVICES["postgres"]["environment"][f"POSTGRES_{name}"] for name in ("USER", "DB"))
+    assert found.database_url == f"postgresql://{user}:{password}@postgres/{database}"
+    assert len(password) >= 32
+    assert len(found.master_key) == len(found.meta_app_secret) == 1
+
+
+def files(service: Any) -> dict[str, str]:
+    """The settings of a service that name a file."""
+    return {name: value for name, value in service["environment"].items() if name.endswith("_FILE")}
+
+
+def test_the_page_names_what_kubernetes_wants() -> None:
+    page = (ROOT / "docs/how-to/run-as-a-service.md").read_text().partition("## Kubernetes")[2]
+    named = re.search(r"(?m)^# … (.*)$", page)
+    assert named is not None
+    assert set(named[1].split(", ")) == COMPOSE["secrets"].keys() - {"postgres_password"}

@@ -77,7 +77,15 @@ def test_its_commands_are_ours() -> None:
     assert VARIABLES["PATH"].startswith("/opt/tellwire/bin:")
 
 
-@pytest.mark.parametrize("path", ["deploy/Dockerfile", "deploy/compose.yaml", "deploy/kubernetes/kustomization.yaml"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "deploy/Dockerfile",
+        "deploy/compose.yaml",
+        "deploy/kubernetes/kustomization.yaml",
+        "docs/how-to/run-as-a-service.md",
+    ],
+)
 def test_the_version_is_this_one(path: str) -> None:
     named = re.findall(r"(?:tellwire:|newTag: )([0-9][\w.]*)", (ROOT / path).read_text())
     assert named, path

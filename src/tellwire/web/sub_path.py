@@ -18,6 +18,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 _ADDRESS = re.compile(r'(\s(?:href|src|action|formaction|data-raw)=")(?=/(?!/))')
 """Where an address of ours begins in a page. Quotes in text are escaped, so that nobody's text looks like one."""
+PASSED_ON = "sub_path"
+"""Under this name the state of a request says that its path had the sub-path."""
 _COOKIE_PATH = re.compile(rb"(?i)(;\s*path=)/([^;]*)")
 
 
@@ -41,6 +43,7 @@ def enter(scope: MutableMapping[str, Any], sub_path: str) -> None:
     plain = unquote(sub_path)
     if path == plain or path.startswith(f"{plain}/"):
         scope["path"] = path[len(plain) :] or "/"
+        scope.setdefault("state", {})[PASSED_ON] = True
         raw = scope.get("raw_path") or b""
         given = next((each for each in (sub_path.encode(), plain.encode()) if raw.startswith(each)), b"")
         scope["raw_path"] = raw[len(given) :] or b"/"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tellwire.errors import BadSettings
-from tellwire.web.sub_path import check, enter, in_page, leaving
+from tellwire.web.sub_path import PASSED_ON, check, enter, in_page, leaving
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def test_the_path_of_a_request(raw: str, path: str) -> None:
     scope: dict[str, Any] = {"path": raw, "raw_path": raw.encode()}
     enter(scope, "/t")
     assert (scope["path"], scope["raw_path"]) == (path, path.encode())
+    assert (PASSED_ON in scope.get("state", {})) is (path != raw)
 
 
 @pytest.mark.parametrize(
