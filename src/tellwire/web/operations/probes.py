@@ -116,14 +116,13 @@ async def livez() -> Response[Alive]:
 
 @route("/readyz", http_method=_GET_HEAD, summary="Readiness", tags=["operations"])
 async def readyz(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[Ready]:
-    """200 when the database has this version's schema or a later one, can be read and takes commits, and POSTs don't
-    pile up before it; else 503 with the reason, whose details only operators see. Ready again by itself. What does not
-    work all the same, such as an endpoint that fails, is in `trouble` and changes no status."""
+    """200 when the database has the newest schema, can be read and takes commits, and POSTs don't pile up before it;
+    else 503 with the reason, whose details only operators see. Ready again by itself. What does not work all the same,
+    such as an endpoint that fails, is in `trouble` and changes no status."""
     services = app_state.services
     reason, detail = _unready(services, app_state.meters.waits)
-    # A later revision does not matter: migrations only add, and a newer version has made its own before it takes over.
-    if not reason and (revision := await services.store.read(status_figures.revision)) < HEAD:
-        reason, detail = "The database has an older version's schema", f"revision {revision or 'none'}, not {HEAD}"
+    if not reason and (revision := await services.store.read(status_figures.revision)) != HEAD:
+        reason, detail = "The database has another version's schema", f"revision {revision or 'none'}, not {HEAD}"
     if reason:
         told = detail if await _sees_all(request, app_state) else "an operator's key shows more, and so does the log"
         raise Busy(f"{reason}: {told}.", kind="not-ready")
