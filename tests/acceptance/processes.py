@@ -50,14 +50,21 @@ def tellwire(*arguments: str, cwd: Path, **settings: str) -> subprocess.Complete
 class Running:
     """A command that goes on, in a process group of its own; both of its streams are read as they come.
 
-    `within` is a command that runs another one, which it becomes.
+    `within` is a command that runs another one, which it becomes. `command` is what runs instead of our command line.
     """
 
-    def __init__(self, *arguments: str, cwd: Path, within: Sequence[str] = (), **settings: str) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        within: Sequence[str] = (),
+        command: Sequence[str] = (),
+        **settings: str,
+    ) -> None:
         variables = environment(cwd, **settings)
         self.process = (
             subprocess.Popen(
-                [*within, sys.executable, "-m", "tellwire", *arguments],
+                [*within, *(command or (sys.executable, "-m", "tellwire")), *arguments],
                 cwd=cwd,
                 env=variables,
                 stdin=subprocess.PIPE,
@@ -66,7 +73,7 @@ class Running:
                 text=True,
                 start_new_session=True,
             )
-            if within
+            if within or command
             else forked.start(arguments, cwd=cwd, environment=variables)
         )
         self.out: list[str] = []

@@ -14,6 +14,8 @@ NO_PAGES = {
     "/login/link/{secret:str}": "is opened before there is a session",
     "/portal/{token:str}": "the same",
     "/login": "the same",
+    "/login/oidc": "leads to a provider, where one is set",
+    "/login/oidc/back": "is where a provider leads to",
     "/phone": "there is one under `dev` only",
     "/endpoints/{endpoint_id:str}/secret": "shows a new secret once",
     "/endpoints/{endpoint_id:str}/test": "shows the result of a test once",

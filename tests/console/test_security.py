@@ -191,18 +191,22 @@ def test_a_login_leads_to_the_page_that_was_wanted_with_its_filters(app: Served)
     assert 'name="next" value="/settings/audit?cursor=abc&amp;x=%C3%A4"' in html
 
 
-@pytest.mark.parametrize("https", [False, True])
-def test_the_cookie_is_for_this_site_alone(tmp_path: Path, https: bool) -> None:
-    settings = replace(SETTINGS, public_url="https://tellwire.example" if https else "")
+@pytest.mark.parametrize(
+    ("https", "path", "begins"), [(False, "", ""), (True, "", "__Host-"), (True, "/t", "__Secure-")]
+)
+def test_the_cookie_is_for_this_site_alone(tmp_path: Path, https: bool, path: str, begins: str) -> None:
+    settings = replace(SETTINGS, public_url=f"https://tellwire.example{path}" if https else "")
     with served(tmp_path, settings=settings) as app:
         link = urlsplit(app.post("/v1/login-links", {})["url"]).path
         origin = "https://tellwire.example" if https else f"http://127.0.0.1:{app.port}"
         reply = app.send("POST", link, b"", FORM | {"origin": origin})
         name, *flags = reply.headers["set-cookie"].split("; ")
-        assert name.startswith("__Host-tellwire_session=" if https else "tellwire_session=")
-        assert set(flags) == {"Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=43200"} | ({"Secure"} if https else set())
+        assert name.startswith(f"{begins}tellwire_session=")
+        assert set(flags) == {f"Path={path or '/'}", "HttpOnly", "SameSite=Lax", "Max-Age=43200"} | (
+            {"Secure"} if https else set()
+        )
         if https:  # a cookie that a subdomain or plain http could have set counts for nothing
-            assert app.send("GET", "/", None, {"cookie": name.removeprefix("__Host-")}).status == 303
+            assert app.send("GET", "/", None, {"cookie": name.removeprefix(begins)}).status == 303
         html = app.send("GET", "/settings/me", None, {"cookie": name}).body.decode()
         token = re.search(r'name="csrf" value="(\w+)"', html)
         assert token is not None

@@ -120,6 +120,18 @@ COMMANDS = {
         help="print the OpenAPI document",
         example="tellwire openapi > openapi.json",
     ),
+    "ready": Command(
+        module="tellwire.cli.ready",
+        function="ready",
+        help="ask whether a server is ready: for health checks and scripts",
+        example="tellwire ready --wait 30",
+    ),
+    "service": Command(
+        module="tellwire.cli.service",
+        function="service",
+        help="print what systemd needs to run `serve`",
+        example="tellwire service print > /etc/systemd/system/tellwire.service",
+    ),
     "config": Command(
         module="tellwire.cli.config",
         function="config",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, get_type_hints
+from urllib.parse import urlsplit
 
 from tellwire.security.addresses import AllowedNetwork
 from tellwire.settings import values
@@ -94,9 +95,9 @@ class Settings(QuotaFields, frozen=True, kw_only=True):
         str,
         Setting(
             help="Where this installation is reached from outside: links to media begin with it, and stay as they are "
-            "in rows that were written before it changed.",
-            takes="an `http://` or `https://` URL",
-            parse=values.http_url,
+            "in rows that were written before it changed. With a path, everything is served below that too.",
+            takes="an `http://` or `https://` URL, perhaps with a path such as `/tellwire`",
+            parse=values.public_url,
             default="what HOST and PORT say",
         ),
     ] = ""
@@ -107,7 +108,8 @@ class Settings(QuotaFields, frozen=True, kw_only=True):
             takes="host names without port, `*.example.org` for every name below one, `*` for any",
             parse=values.allowed_host,
             many=True,
-            default="what HOST implies: the loopback names, or HOST itself, or any when HOST is `0.0.0.0` or `::`",
+            default="what HOST implies: the loopback names, or HOST itself, or any when HOST is `0.0.0.0` or `::`; and "
+            "the host of PUBLIC_URL",
         ),
     ] = ()
     open_operations: Annotated[
@@ -339,12 +341,19 @@ class Settings(QuotaFields, frozen=True, kw_only=True):
         if self.host in {"0.0.0.0", "::"}:  # noqa: S104 - recognised, not bound
             return ("*",)
         loopback = self.host in {"localhost", "::1"} or self.host.startswith("127.")
-        return tuple(dict.fromkeys([self.host, "localhost", "127.0.0.1", "::1"])) if loopback else (self.host,)
+        implied = [self.host, "localhost", "127.0.0.1", "::1"] if loopback else [self.host]
+        public = urlsplit(self.public_url).hostname
+        return tuple(dict.fromkeys([*implied, public] if public else implied))
 
     @property
     def base_url(self) -> str:
         """The beginning of links: PUBLIC_URL or what HOST and PORT say, without a slash at the end."""
         return self.public_url or self.local_url
+
+    @property
+    def sub_path(self) -> str:
+        """The path that everything is served below, such as `/tellwire`; "" for none."""
+        return urlsplit(self.public_url).path
 
     @property
     def local_url(self) -> str:

@@ -161,6 +161,14 @@ def http_url(text: str) -> str:
     raise ValueError(text)
 
 
+def public_url(text: str) -> str:
+    """Read an http or https URL; a path in it has plain parts, each in its one spelling."""
+    url = http_url(text)
+    if re.fullmatch(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", urlsplit(url).path):
+        return url
+    raise ValueError(text)
+
+
 def proxy(text: str) -> ProxyAddress:
     """Read `http://HOST:PORT`, with nothing behind it but perhaps a slash."""
     url = urlsplit(text)

@@ -15,6 +15,7 @@ from litestar.types import Scope as AnyScope
 
 from tellwire.errors import Busy, Problem
 from tellwire.observability.counters import Counters
+from tellwire.web import sub_path
 from tellwire.web.api import NOUNS
 from tellwire.web.api.media import file_bytes
 from tellwire.web.auth import KNOWN_CALLER
@@ -35,6 +36,8 @@ from tellwire.web.wakit import routes as wakit
 from tellwire.web.wappcloud import routes as wappcloud
 
 WEBHOOK_PATH = "/meta/webhook"
+_BARE = (WEBHOOK_PATH, SOURCES_PATH)
+"""Paths that are answered without Litestar."""
 _APP_STATE = "app_state"
 
 
@@ -43,10 +46,15 @@ class WebApp:
 
     def __init__(self, services: Services, *, probes_only: bool = False) -> None:
         self.app_state = AppState(services)
-        self.app_state.describe = lambda: openapi(services.webhooks)
-        self._edge = Edge(_routed(probes_only=probes_only), services.settings.accepted_hosts)  # type: ignore[arg-type]
+        self.app_state.describe = lambda: openapi(services.webhooks, services.settings.public_url)
+        routed = _routed(probes_only=probes_only)
+        self._edge = Edge(routed, services.settings.accepted_hosts)  # type: ignore[arg-type]
+        self._sub_path = services.settings.sub_path
+        if self._sub_path:
+            sub_path.check(self._sub_path, {path.split("/")[1] for path in (*_BARE, *(r.path for r in routed.routes))})
         self._inbound = None if probes_only else InboundRoute(services, self.app_state.meters)
         self._sources = None if probes_only else SourceRoute(services)
+        self._post_paths = frozenset(() if probes_only else (WEBHOOK_PATH, self._sub_path + WEBHOOK_PATH))
         self._draining = False
 
     @property
@@ -72,6 +80,9 @@ class WebApp:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
+        if self._sub_path:
+            sub_path.enter(scope, self._sub_path)
+            send = sub_path.leaving(send, self._sub_path)
 
         async def noted(message: Message) -> None:
             nonlocal started
@@ -100,9 +111,9 @@ class WebApp:
         self.app_state.places = Places(count)
 
     @property
-    def takes_posts(self) -> bool:
-        """Return whether this process accepts Meta's POSTs."""
-        return self._inbound is not None
+    def post_paths(self) -> frozenset[str]:
+        """Return the paths where this process accepts Meta's POSTs."""
+        return self._post_paths
 
     async def meta_post(self, headers: Headers, body: bytes) -> Problem | None:
         """Accept a POST of Meta's whose body is complete: the short way for servers that support it (`web.protocol`).
@@ -173,9 +184,10 @@ def routes() -> list[Any]:
     ]
 
 
-def openapi(webhooks: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI document of this version; `webhooks` describes the webhooks that Tellwire sends."""
-    return document(routes(), DEPENDENCIES, webhooks)
+def openapi(webhooks: Mapping[str, Any], server: str = "") -> dict[str, Any]:
+    """Return the OpenAPI document of this version; `webhooks` describes the webhooks that Tellwire sends, `server` is
+    where it is reached, "" for where the document comes from."""
+    return {**document(routes(), DEPENDENCIES, webhooks), "servers": [{"url": server or "/"}]}
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from tellwire.web.asgi import WEBHOOK_PATH, WebApp
+from tellwire.web.asgi import WebApp
 from tellwire.web.bounded import BoundedProtocol
 from tellwire.web.edge import Receive, Scope, Send, request_id_of, send_problem
 
@@ -40,8 +40,8 @@ class Protocol(BoundedProtocol):
     """The HTTP protocol of a `WebApp`."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        direct = cycle.scope["path"] == WEBHOOK_PATH and cycle.scope["method"] == "POST"
-        if direct and isinstance(app, WebApp) and app.takes_posts:
+        direct = cycle.scope["method"] == "POST" and isinstance(app, WebApp) and cycle.scope["path"] in app.post_paths
+        if direct:
             app = partial(_answer_directly, cycle, app)
         super()._start_asgi_task(cycle, app)
 

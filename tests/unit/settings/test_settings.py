@@ -314,6 +314,23 @@ def test_host_implies_which_hosts_are_answered(tmp_path: Path, host: str, accept
     )
 
 
+def test_the_host_of_the_public_url_is_answered_and_its_path_is_the_sub_path(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, PUBLIC_URL="https://Hooks.example.org:8443/shared/tellwire/")
+    assert settings.accepted_hosts == ("127.0.0.1", "localhost", "::1", "hooks.example.org")
+    assert (settings.sub_path, settings.base_url) == (
+        "/shared/tellwire",
+        "https://Hooks.example.org:8443/shared/tellwire",
+    )
+    assert settings_of(tmp_path, PUBLIC_URL="https://hooks.example.org/").sub_path == ""
+    named = settings_of(tmp_path, PUBLIC_URL="https://hooks.example.org", ALLOWED_HOSTS="a.example")
+    assert named.accepted_hosts == ("a.example",)
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a//b", "/../b", "/%2e", '/"', "/ä", "/.well-known"])
+def test_a_path_of_the_public_url_has_one_spelling(tmp_path: Path, path: str) -> None:
+    assert "TELLWIRE_PUBLIC_URL takes" in problem_of(tmp_path, PUBLIC_URL=f"https://hooks.example.org{path}")
+
+
 # --- showing ----------------------------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,7 @@ async def live(
 ) -> Stream:
     """The parts of the page `of` (a path with its query) that change, as long as somebody looks at it."""
     path, _, query = of.partition("?")
+    path = path.removeprefix(app_state.services.settings.sub_path) or "/"
     if not path.startswith("/") or request.scope["state"].get(WATCHING):
         raise NotFound("There is no page at this path.")
     stored = visit.session.stored  # guests of a link share places of their own, so that they take none from the others

@@ -22,6 +22,7 @@ from tellwire.web.console.api_calls import Api
 from tellwire.web.console.causes import grouped, sentence
 from tellwire.web.console.sessions import Session
 from tellwire.web.console.words import has_words, words
+from tellwire.web.sub_path import in_page
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -109,13 +110,21 @@ class Visit:
     """A person who looks at a page.
 
     `session` is None where nobody is logged in; then there is no `api` to ask. `has_phone`: whether there is a
-    simulated customer whose phone may be shown.
+    simulated customer whose phone may be shown. `sub_path`: what the addresses in its pages begin with.
     """
 
     def __init__(
-        self, path: str, query: dict[str, str], session: Session | None, api: Api | None, *, has_phone: bool = False
+        self,
+        path: str,
+        query: dict[str, str],
+        session: Session | None,
+        api: Api | None,
+        *,
+        has_phone: bool = False,
+        sub_path: str = "",
     ) -> None:
         self.path = path
+        self._sub_path = sub_path
         self.query = query
         self.has_phone = has_phone and session is not None and session.access.operator
         self._session = session
@@ -176,7 +185,7 @@ class Visit:
         headers = {"content-security-policy": policy(origins), "cache-control": "no-store"}
         if not origins:
             headers["x-frame-options"] = "DENY"
-        return Response(html.encode(), status_code=status, media_type=HTML, headers=headers)
+        return Response(in_page(html, self._sub_path).encode(), status_code=status, media_type=HTML, headers=headers)
 
     def back(self, path: str, done: str = "", **query: str) -> Redirect:
         """Return an answer that leads to a page after a form; `done` names the text that is said there."""

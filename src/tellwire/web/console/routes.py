@@ -113,8 +113,15 @@ def visit_of(request: Request[Any, Any, Any]) -> Visit:
         kept = {name: state[name] for name in ("app_state", "request_id")}
         api = Api(request.app, kept, session.caller)
     app_state: AppState = state["app_state"]
-    has_phone = app_state.services.phone is not None
-    return Visit(request.scope["path"], dict(request.query_params), session, api, has_phone=has_phone)
+    services = app_state.services
+    return Visit(
+        request.scope["path"],
+        dict(request.query_params),
+        session,
+        api,
+        has_phone=services.phone is not None,
+        sub_path=services.settings.sub_path,
+    )
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

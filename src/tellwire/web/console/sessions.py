@@ -73,8 +73,11 @@ def is_https(app_state: AppState) -> bool:
 
 
 def cookie_name(app_state: AppState) -> str:
-    """Return the name of the session's cookie. With https it is one that no subdomain and no plain http can set."""
-    return "__Host-tellwire_session" if is_https(app_state) else "tellwire_session"
+    """Return the name of the session's cookie. With https it is one that plain http cannot set, and no subdomain either
+    unless there is a sub-path, which such a cookie cannot have."""
+    if not is_https(app_state):
+        return "tellwire_session"
+    return "__Secure-tellwire_session" if app_state.services.settings.sub_path else "__Host-tellwire_session"
 
 
 def cookie_header(app_state: AppState, value: str, seconds: int, access: Access | None = None) -> str:

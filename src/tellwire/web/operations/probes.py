@@ -25,6 +25,7 @@ from tellwire.web.operations.metrics import MetricSources
 from tellwire.web.request import AppState, StateDependency
 from tellwire.web.responses import json_response, raw_json_response
 from tellwire.web.services import Services
+from tellwire.web.sub_path import PASSED_ON
 
 _GET_HEAD = [HttpMethod.GET, HttpMethod.HEAD]
 _LONGEST_WAIT_SECONDS = 5.0
@@ -86,7 +87,10 @@ async def visitor(request: Request[Any, Any, Any], app_state: AppState) -> Visit
         Unauthorized: it brought a key that is not valid.
     """
     caller = await app_state.auth.caller(request.scope)
-    return Visitor(caller, app_state.services.settings.open_operations or (caller is not None and caller.operator))
+    # Behind a proxy that strips the sub-path, a path that still has it came with it twice, and no rule of the proxy for
+    # /metrics fits that.
+    is_open = app_state.services.settings.open_operations and PASSED_ON not in request.scope["state"]
+    return Visitor(caller, is_open or (caller is not None and caller.operator))
 
 
 async def _known(request: Request[Any, Any, Any], app_state: AppState) -> Visitor:

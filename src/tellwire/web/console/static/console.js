@@ -64,7 +64,8 @@ function live() {
   if (!document.querySelector("[data-live]")) return;
   let source = null;
   const listen = () => {
-    source = new EventSource(`/live?of=${encodeURIComponent(location.pathname + location.search)}`);
+    const of = encodeURIComponent(location.pathname + location.search);
+    source = new EventSource(new URL(`../live?of=${of}`, import.meta.url)); // beside `static`, also below a sub-path
     source.addEventListener("part", (event) => {
       const part = JSON.parse(event.data);
       const place = document.querySelector(`[data-live="${part.name}"]`);
