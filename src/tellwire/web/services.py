@@ -128,8 +128,8 @@ class Services(Struct, frozen=True, kw_only=True):
     counts; `engine` is its dispatcher and `sending_worker` the loop that sends to Meta, None when it has none;
     `send_answers` has Meta's answers to messages whose callers wait; `tracer` is there while tracing is on, `phone`
     under `dev`, `login_provider` where people log in elsewhere. `setting_sources` says by field name where each
-    setting came from. `local_key` is a key of this process
-    alone, for the command line of who runs it: it may do what ADMIN_KEY may, and is gone with the process.
+    setting came from. `local_key` is a key of this process alone, for the command line of who runs it: it may do what
+    ADMIN_KEY may, and is gone with the process.
     """
 
     store: Store
