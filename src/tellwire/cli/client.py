@@ -49,6 +49,7 @@ class Client:
     Args:
         url: where the server is reached; a path in it is the sub-path that a proxy serves it under.
         organization: the organization to act in, "" for the key's own.
+        host: the name that the server answers to (its ALLOWED_HOSTS), where that is not the URL's.
         start_hint: how to start the server, told when nothing answers.
 
     Raises:
@@ -57,7 +58,7 @@ class Client:
 
     is_server = True
 
-    def __init__(self, url: str, key: str, *, organization: str = "", start_hint: str = "") -> None:
+    def __init__(self, url: str, key: str, *, organization: str = "", host: str = "", start_hint: str = "") -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
             raise BadSettings(
@@ -71,6 +72,8 @@ class Client:
         self._headers = {"Content-Type": "application/json", "Connection": "close"}  # each call has its own
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
+        if host:
+            self._headers["Host"] = host
         if organization:
             self._headers["Tellwire-Organization"] = organization
 

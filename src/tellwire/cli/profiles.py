@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +33,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         pid: the process that serves, 0 for a saved one.
         folder: the working directory of that process.
         database: `fingerprint` of its database.
+        host: the name that it answers to, "" for the URL's.
         started_at: seconds since 1970.
     """
 
@@ -41,6 +43,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     pid: int = 0
     folder: str = ""
     database: str = ""
+    host: str = ""
     started_at: float = 0.0
 
     @property
@@ -144,6 +147,7 @@ def left_by(command: str, *, url: str, key: str, settings: Settings) -> Iterator
         pid=os.getpid(),
         folder=str(Path.cwd()),
         database=fingerprint(settings),
+        host=_host(url, settings),
         started_at=time.time(),
     )
     name = ""
@@ -153,6 +157,15 @@ def left_by(command: str, *, url: str, key: str, settings: Settings) -> Iterator
         name = f"{command}-{url.rpartition(':')[2].partition('/')[0]}" if taken else command
         save(name, profile)
     yield name
+
+
+def _host(url: str, settings: Settings) -> str:
+    """Return the first name that the server answers to, "" when it answers to the URL's own or to any."""
+    names = settings.accepted_hosts
+    own = urlsplit(url).hostname
+    if not names or own in names or "*" in names:
+        return ""
+    return names[0].replace("*.", "localhost.", 1)
 
 
 def _path(name: str) -> Path:

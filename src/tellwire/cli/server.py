@@ -169,4 +169,4 @@ def _running(known: Iterable[Profile], loaded: LoadedSettings) -> Profile | None
 
 def _client(profile: Profile, where: Where) -> Client:
     hint = f"start it with `tellwire {profile.made_by}` in {profile.folder}" if profile.made_by else ""
-    return Client(profile.url, profile.key, organization=where.organization, start_hint=hint)
+    return Client(profile.url, profile.key, organization=where.organization, host=profile.host, start_hint=hint)

@@ -114,6 +114,18 @@ def test_two_servers_of_one_command_keep_a_profile_each() -> None:
         pass  # one that may not write there serves all the same
 
 
+@pytest.mark.parametrize(
+    ("hosts", "sent"),
+    [("", ""), ("hooks.example.com", "hooks.example.com"), ("*.example.com", "localhost.example.com"), ("*", "")],
+)
+def test_a_server_is_called_by_a_name_that_it_answers_to(
+    monkeypatch: pytest.MonkeyPatch, hosts: str, sent: str
+) -> None:
+    monkeypatch.setenv("TELLWIRE_ALLOWED_HOSTS", hosts)
+    with profiles.left_by("serve", url="http://127.0.0.1:8700", key="k", settings=load()):
+        assert profiles.read("serve").host == sent
+
+
 def test_only_this_user_can_read_a_profile() -> None:
     leave("dev")
     assert profiles.folder().joinpath("dev.json").stat().st_mode & 0o777 == 0o600
