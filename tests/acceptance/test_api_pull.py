@@ -22,7 +22,7 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.fixture(scope="module")
-def app(each_store: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:  # noqa: ARG001 - its KIND
+def app(each_store: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("pull")) as running:
         yield running
 

@@ -68,7 +68,7 @@ class Client:
         self._place = parts.netloc.rpartition("@")[2]
         self._base = parts.path.rstrip("/")
         self._start_hint = start_hint
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = {"Content-Type": "application/json", "Connection": "close"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         if organization:

@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tellwire.delivery import attempt as attempts
-from tellwire.delivery.attempt import Attribution, Try, Wire
-from tellwire.delivery.retry import Decision, Delivered, Exhausted
+from tellwire.delivery.attempt import Try, Wire
+from tellwire.delivery.retry import Attribution, Decision, Delivered, Exhausted
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, ReplayEdit, Work
 from tellwire.model.units import MINUTE, Micros
 from tellwire.ports.http_out import Answer, Request
@@ -74,7 +74,9 @@ def is_answered_by(delivery: Delivery, receipt: Receipt, now: Micros) -> bool:
     )
 
 
-def answered(handed: Handed, endpoint: Endpoint, answer: Answer, *, url: str, edit: ReplayEdit | None, now: Micros) -> Result:
+def answered(
+    handed: Handed, endpoint: Endpoint, answer: Answer, *, url: str, edit: ReplayEdit | None, now: Micros
+) -> Result:
     """Return what an answer makes of a delivery: a 2xx delivers it, anything else ends it as failed.
 
     Nothing is tried again by itself: whoever pulls sees the failure, and replays the delivery.

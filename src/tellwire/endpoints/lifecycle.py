@@ -26,8 +26,8 @@ from tellwire.endpoints.fields import (
     Events,
     External,
     Fields,
-    HeadOfLine,
     Headers,
+    HeadOfLine,
     History,
     HubSignature,
     InFlight,
@@ -304,7 +304,9 @@ def delete(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]
 def _pushed(shelf: EndpointRepository, endpoint_id: str) -> Endpoint:
     endpoint = known(shelf, endpoint_id)
     if endpoint.state == "pulled":
-        raise Conflict("Nothing is sent to this webhook endpoint: its deliveries wait until they are pulled.", kind=PULLED)
+        raise Conflict(
+            "Nothing is sent to this webhook endpoint: its deliveries wait until they are pulled.", kind=PULLED
+        )
     return endpoint
 
 

@@ -112,7 +112,14 @@ def is_due(find: Find, include: Include) -> bool:
 
 
 def created(
-    event: Event, endpoint_id: str, *, identifier: str, webhook_id: str, due_at: Micros, now: Micros, state: DeliveryState
+    event: Event,
+    endpoint_id: str,
+    *,
+    identifier: str,
+    webhook_id: str,
+    due_at: Micros,
+    now: Micros,
+    state: DeliveryState,
 ) -> Delivery:
     """Return a delivery of an event that never had one; it has no sequence, because it comes out of its turn."""
     return Delivery(

@@ -127,7 +127,9 @@ def free_places(connection: Connection, endpoint_id: str, window: int) -> int:
     return window - int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
 
-def make_due(connection: Connection, change: AuditChange, job: Job, finds: Sequence[Find], *, first: Micros, active: bool) -> None:
+def make_due(
+    connection: Connection, change: AuditChange, job: Job, finds: Sequence[Find], *, first: Micros, active: bool
+) -> None:
     """Put these into the lane of replays, each due one micro after the one before, which keeps their order; parked
     when their endpoint is not active."""
     replayed, new = [], []

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from tellwire.delivery import counting, pulling
 from tellwire.delivery.pulling import Handed, Receipt
 from tellwire.delivery.retry import Decision, Delivered, Exhausted
-from tellwire.endpoints.lifecycle import PULLED
+from tellwire.endpoints.disabling import STRIDE
 from tellwire.errors import Conflict, Invalid
 from tellwire.model.deliveries import Delivery, DeliveryState, Endpoint, Work
 from tellwire.model.id_form import looks_like_id
@@ -23,6 +23,7 @@ from tellwire.model.units import Micros
 from tellwire.ports.http_out import Answer, Failure
 from tellwire.ports.storage import Result
 from tellwire.stores.queries import events, pulled, replays
+from tellwire.stores.queries.audit import note
 from tellwire.web.api.endpoint_calls import known_endpoint
 from tellwire.web.api.shapes import LINE, Id
 from tellwire.web.request import ContextDependency, RequestContext
@@ -30,6 +31,7 @@ from tellwire.web.responses import json_response
 
 _PULL = {"scopes": ("webhooks:manage",)}
 _MOST = 100
+_FAILURES: tuple[Failure, ...] = get_args(Failure)
 
 PullLimit = Annotated[int, QueryParameter(ge=1, le=_MOST, description="Deliveries at the most.")]
 Wait = Annotated[float, QueryParameter(ge=0, le=25, description="Seconds to wait while there is none.")]
@@ -61,9 +63,7 @@ class PullAnswer(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     receipt: Annotated[str, Meta(max_length=64)]
     status: Annotated[int, Meta(ge=0, le=599, description="0 when there was no answer.")] = 0
     milliseconds: Annotated[float, Meta(ge=0, le=86_400_000)] = 0
-    failure: Annotated[
-        str, Meta(description="Why there was no answer.", extra_json_schema={"enum": [*get_args(Failure)]})
-    ] = ""
+    failure: Annotated[str, Meta(description="Why there was no answer.", extra_json_schema={"enum": [*_FAILURES]})] = ""
     cause: Annotated[str, Meta(max_length=256, pattern=LINE, description="The same in words.")] = ""
     url: Annotated[str, Meta(max_length=2048, pattern=LINE, description="Where it was sent on to.")] = ""
     response_body: Annotated[str, Meta(max_length=16_384, pattern=r"^(?![\s\S]*\u0000)")] = ""
@@ -130,7 +130,7 @@ async def answer_deliveries(
             before = known[answer.delivery_id]
             counts = pulling.is_answered_by(before, receipt, now)
             if counts:
-                result = _result(connection, context, endpoint, before, receipt, answer)
+                result = _result(connection, context, endpoint, before, receipt=receipt, answer=answer)
                 pulled.settle(connection, context.services.store, [result], now)
                 known.update(_known(connection, endpoint, [answer]))
                 counted.append((answer, before))
@@ -141,6 +141,15 @@ async def answer_deliveries(
     for answer, before in counted:
         _count(context, before, answer, now)
     return json_response(PullSettledList(data=rows))
+
+
+@post("/webhook-endpoints/{endpoint_id:str}/pull/skip", summary="Skip what waits", opt=_PULL, status_code=204)
+async def skip_deliveries(endpoint_id: FromPath[str], context: ContextDependency) -> None:
+    """Cancel what waits to be pulled, so that the next pull begins with what comes from now on."""
+    endpoint = await _pulled_endpoint(context, endpoint_id)
+    await context.write(lambda c: note(c, context.audit_change(), "endpoint.deliveries_skipped", endpoint.id))
+    while not await context.write(lambda c: context.endpoints(c).cancel(endpoint.id, STRIDE)):
+        pass
 
 
 async def _pulled_endpoint(context: RequestContext, endpoint_id: str) -> Endpoint:
@@ -194,9 +203,9 @@ def _receipts(answers: list[PullAnswer]) -> list[Receipt]:
     receipts = [Receipt.read(each.receipt) for each in answers]
     faults = [(f"/answers/{i}/receipt", "is no receipt") for i, each in enumerate(receipts) if each is None]
     faults += [
-        (f"/answers/{i}/failure", f"must be one of {', '.join(filter(None, get_args(Failure)))}, or empty")
+        (f"/answers/{i}/failure", f"must be one of {', '.join(filter(None, _FAILURES))}, or empty")
         for i, each in enumerate(answers)
-        if each.failure not in get_args(Failure)
+        if each.failure not in _FAILURES
     ]
     faults += [
         (f"/answers/{i}/status", "must be given, unless failure is")
@@ -228,6 +237,7 @@ def _result(
     context: RequestContext,
     endpoint: Endpoint,
     delivery: Delivery,
+    *,
     receipt: Receipt,
     answer: PullAnswer,
 ) -> Result:
@@ -246,7 +256,7 @@ def _result(
 
 
 def _answer(given: PullAnswer) -> Answer:
-    failure = next((each for each in get_args(Failure) if each == given.failure), "")
+    failure: Failure = next((each for each in _FAILURES if each == given.failure), "")
     cause = ""
     if failure:
         cause = given.cause or failure
@@ -268,4 +278,4 @@ def _count(context: RequestContext, before: Delivery, given: PullAnswer, now: Mi
     counting.count(context.services.counters, before, answer, decision, started_at=started_at, now=now)
 
 
-HANDLERS = (pull_deliveries, answer_deliveries)
+HANDLERS = (pull_deliveries, answer_deliveries, skip_deliveries)
