@@ -11,11 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 from tests.served import HOOK, MISSING, Reply, Served, served
-from tests.world import START, envelope, incoming
+from tests.world import KIND, NAMES, START, envelope, incoming
 
 import tellwire_sdk
 from tellwire.endpoints.validation import OF_SENDING
+from tellwire.endpoints.worker import RecoveryRunner
+from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.stores.failure_store import SqlFailureStore
+from tellwire.stores.queries import pulled
+from tellwire.stores.recovery_store import SqlRecoveryStore
 
 PATH = "/v1/webhook-endpoints"
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -228,6 +234,85 @@ def test_an_invented_receipt_counts_for_nothing(app: Served, made: str) -> None:
     for receipt in (f"{attempt}.{replay}.{10**17}", f"{attempt}.{replay}.1", f"{attempt}.7.{at}", f"9.{replay}.{at}"):
         assert answer(app, made, of(row, receipt=receipt)).json["data"][0]["counted"] is False
     assert delivery(app, row)["attempts"] == []
+
+
+def test_a_recovery_and_the_replay_of_a_failure_reach_it(app: Served, made: str) -> None:
+    say(app, "one", "two")
+    first, second = pull(app, made)
+    answer(app, made, of(first), of(second, status=500))
+    since = "2026-05-06T00:00:00Z"
+    app.clock.move(1_000_000)
+    app.post(f"{PATH}/{made}/recover", {"since": since, "include": "all"}, status=202)
+    app.clock.move(1_000_000)
+    app.run(RecoveryRunner(SqlRecoveryStore(app.world.store, NAMES), app.clock, lambda: None).go_on())
+    rows = pull(app, made)
+    assert [row["delivery_id"] for row in rows] == [first["delivery_id"], second["delivery_id"]]
+    answer(app, made, *(of(row, status=404) for row in rows))
+    app.run(SqlFailureStore(app.world.store).take_stock(app.clock.now()))
+    (failure,) = app.get(f"/v1/failures?endpoint_id={made}&state=open")["data"]
+    assert (failure["failed"], failure["endpoint_state"]) == (2, "pulled")
+    app.post(f"/v1/failures/{failure['id']}/replay", status=202)
+    app.clock.move(1_000_000)
+    app.run(RecoveryRunner(SqlRecoveryStore(app.world.store, NAMES), app.clock, lambda: None).go_on())
+    assert len(pull(app, made)) == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "ended"), [("chat", ("cancelled", "")), ("openbsp", ("failed", "the request could not be made"))]
+)
+def test_what_cannot_be_handed_out_is_ended_and_holds_up_nothing(app: Served, form: str, ended: Any) -> None:
+    other = app.post(PATH, {"pull": True, "format": form})["id"]
+    say(app, "broken", "whole")
+    first, *others = pull(app, other)
+    broken = b'{"order_key":"k","snapshot":{"row":{}}}'
+    sql = "UPDATE events SET body = :body WHERE id = (SELECT event_id FROM deliveries WHERE id = :id)"
+    app.write(lambda c: c.execute(text(sql), {"body": broken, "id": first["delivery_id"]}).rowcount)
+    rest = [row["delivery_id"] for row in pull(app, other, wait=25)]
+    assert rest
+    assert set(rest) <= {row["delivery_id"] for row in others}
+    known = delivery(app, first)
+    assert (known["state"], known["cause"].split(" (")[0]) == ended
+    app.call("DELETE", f"{PATH}/{other}")
+
+
+def test_what_is_skipped_is_cancelled_and_what_comes_then_is_not(app: Served, made: str) -> None:
+    say(app, "skipped")
+    (row,) = pull(app, made)
+    assert app.call("POST", f"{PATH}/{made}/pull/skip").status == 204
+    assert delivery(app, row)["state"] == "cancelled"
+    assert answer(app, made, of(row)).json["data"][0]["counted"] is False
+    say(app, "next")
+    assert len(pull(app, made)) == 1
+
+
+def test_it_is_no_trouble_that_nobody_pulls_and_its_way_says_so(app: Served, made: str) -> None:
+    say(app, "waits")
+    (row,) = pull(app, made)
+    app.clock.move(3 * 3_600_000_000)
+    assert [line for line in app.get("/v1/verdict")["lines"] if line["endpoint_id"] == made] == []
+    told = json.dumps(app.get(f"/v1/why?q={row['webhook_id']}"))
+    assert "nobody has asked for this one yet" in told
+
+
+def test_the_search_finds_its_index(app: Served, made: str) -> None:
+    if KIND.get() != "sqlite":
+        pytest.skip("PostgreSQL chooses by statistics")
+
+    def work(connection: Connection) -> str:
+        statements: list[str] = []
+        raw: Any = connection.connection.driver_connection
+        raw.set_trace_callback(statements.append)
+        pulled.waiting(connection, DEFAULT_ORGANIZATION, made, 10)
+        raw.set_trace_callback(None)
+        plans = [row for each in statements for row in raw.execute(f"EXPLAIN QUERY PLAN {each}").fetchall()]
+        return "\n".join(map(str, plans))
+
+    say(app, "found")
+    plan = app.run(app.world.store.read(work))
+    assert "INDEX deliveries_parked (endpoint_id=?)" in plan
+    assert "PRIMARY KEY (organization_id=? AND id=?)" in plan
+    assert "SCAN" not in plan
+    assert "TEMP B-TREE" not in plan.splitlines()[0]
 
 
 # --- waiting ----------------------------------------------------------------------------------------------------------

@@ -145,6 +145,8 @@ def drafted(draft: EndpointDraft) -> Endpoint:
         raise Invalid("The secret cannot be used.", ("/secret", fault))
     secrets = (Secret(secret),) if secret is not None else ()
     state: EndpointState = "pulled" if pull else "active"
+    if pull:
+        fields["description"] = fields["description"] or "Pulled deliveries"
     return Endpoint(id="", organization_id="", secrets=secrets, state=state, **_without_none(fields))
 
 

@@ -130,6 +130,8 @@ def _pulled(endpoint: Endpoint) -> Iterator[Fault]:
         for name in OF_SENDING:
             if getattr(endpoint, name) != getattr(_PLAIN, name):
                 yield f"/{name}", "is about what is sent; deliveries of this webhook endpoint are pulled"
+        if not endpoint.description:
+            yield "/description", "cannot be empty: a webhook endpoint without a URL has no other name"
 
 
 def _events(endpoint: Endpoint, events: Sequence[str]) -> list[Fault]:

@@ -98,8 +98,8 @@ def _delete(connection: Connection, table: Table, *where: ColumnElement[bool]) -
 # --- deliveries that are over, with their attempts --------------------------------------------------------------------
 
 
-_PULLED = select(endpoints.c.id).where(endpoints.c.state == "pulled")
-_UNASKED = and_(deliveries.c.state == DeliveryState.PARKED, deliveries.c.endpoint_id.in_(_PULLED))
+_PULLED = exists().where(endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.state == "pulled")
+_UNASKED = and_(deliveries.c.state == DeliveryState.PARKED, _PULLED)
 """Deliveries that nobody has asked for: were they kept for ever, a listener that is gone would keep every event."""
 
 
