@@ -33,7 +33,7 @@ Show = Callable[[Row, Forwarded], None]
 
 
 class NobodyListens(TellwireError):  # noqa: N818 - what is there, or is not
-    """Nothing listens where deliveries are to be sent on to."""
+    """No program listens where deliveries are to be sent on to."""
 
 
 class Listener:

@@ -17,7 +17,7 @@ _LOOK_SECONDS = 0.25
 
 
 class Pulls:
-    """Those who wait, by endpoint."""
+    """The callers that wait for deliveries, by endpoint."""
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
