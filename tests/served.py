@@ -70,6 +70,7 @@ SETTINGS = Settings(
     quota_webhook_endpoints=10_000,
 )
 HOOK = "https://hooks.example.com/in"
+WIRE = Wire(formats=FORMATS, sign=tellwire_sdk.sign, hub_signature=tellwire_sdk.hub_signature)
 MISSING = "01970000-0000-7000-8000-000000000000"
 
 
@@ -162,7 +163,7 @@ class Outside:
             endpoint,
             event_name,
             formats=FORMATS,
-            wire=Wire(formats=FORMATS, sign=tellwire_sdk.sign, hub_signature=tellwire_sdk.hub_signature),
+            wire=WIRE,
             now=START,
             new_id=lambda: self._ids.make(START),
         )
@@ -428,7 +429,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         ask_for_consent=outside.ask_for_consent,
         send_test=outside.send_test,
         whsec_form=tellwire_sdk.whsec_form,
-        sign=tellwire_sdk.sign,
+        wire=WIRE,
         route_unrouted=route_unrouted,
         erase=ErasureWorker(
             world.store, SqlErasures(world.store), world.clock, outside.forgotten.extend, outside.sweep

@@ -128,7 +128,7 @@ class App:
             place=FairSlots(_LARGE_POSTS).place,
             on_newest=observed.newest_item,
         )
-        signed = Wire(formats=FORMATS, sign=sign, hub_signature=hub_signature, timeout_seconds=timeout)
+        self.wire = signed = Wire(formats=FORMATS, sign=sign, hub_signature=hub_signature, timeout_seconds=timeout)
         self.dispatcher = Dispatcher(
             opened.outbox,
             sender,

@@ -22,6 +22,10 @@ def endpoint(app: Served) -> str:
     return f"/v1/webhook-endpoints/{app.post('/v1/webhook-endpoints', {'url': HOOK, 'format': 'row'})['id']}"
 
 
+def pulled(app: Served) -> str:
+    return f"/v1/webhook-endpoints/{app.post('/v1/webhook-endpoints', {'pull': True, 'format': 'row'})['id']}"
+
+
 def account(app: Served) -> str:
     return f"/v1/accounts/{app.post('/v1/accounts', {'phone_number_id': '1'})['id']}"
 
@@ -166,6 +170,11 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Served], str], Any, str]] = {
         None,
         "endpoint.recover_cancelled",
     ),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/pull/skip"): (
+        lambda app: f"{pulled(app)}/pull/skip",
+        None,
+        "endpoint.deliveries_skipped",
+    ),
     ("POST", "/v1/deliveries/replay"): (
         lambda _: "/v1/deliveries/replay",
         lambda app: {"ids": [delivery(app)]},
@@ -287,6 +296,7 @@ NOT_NOTED = {
     ("POST", "/v1/media"),
     ("POST", "/v1/media/{media_id:str}/retry"),
     ("POST", "/v1/deliveries/{delivery_id:str}/replay"),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id:str}/pull/answers"),
     ("POST", "/v1/inbound/{inbound_id:str}/reapply"),
 }
 """Routes that leave no line in the audit of their organization."""

@@ -122,7 +122,7 @@ QUERIES: dict[str, Names] = {
 PLAIN_QUERIES = {
     "limit", "cursor", "status", "state", "since", "until", "entity", "action", "direction", "send_state", "language",
     "outcome", "signature", "order", "unread", "hub.mode", "hub.verify_token", "hub.challenge", "grace_seconds",
-    "attempt", "span", "category", "quality",
+    "attempt", "span", "category", "quality", "wait",
 }  # fmt: skip
 
 FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {
@@ -152,6 +152,9 @@ FIELDS: dict[str, Callable[[Tenant], list[dict[str, Any]]]] = {
     "operator": lambda _: [{"operator": True}],
     "email": lambda tenant: [{"email": f"{tenant.word}@example.com"}],
     "endpoint_id": lambda tenant: [{"endpoint_id": name} for name in tenant.ids["endpoint_id"]],
+    "secret_of": lambda tenant: [
+        {"pull": True, "url": ..., "secret_of": name} for name in tenant.ids["endpoint_id"]
+    ],
 }  # fmt: skip
 """What a body names something of an organization's with, by field; `...` leaves a field of the valid body out."""
 FREE = {"accounts", "template"}
@@ -167,7 +170,9 @@ PLAIN_FIELDS = {
     "headers", "hub_signature", "wappcloud_signature", "rotating_signature", "timeout_seconds", "head_of_line_seconds",
     "max_in_flight", "rate_limit_per_second", "retry_schedule", "description", "overlap_seconds", "event", "since",
     "until", "include",
-    "new_id", "body",
+    "new_id", "body", "pull",
+    # answers to pulled deliveries: whose they are, test_api_pull.py asks
+    "answers",
     # failures
     "note",
     # messages, whose files are looked up as that of `image` is; pointers are those of the POST in the path
@@ -224,6 +229,9 @@ BODIES: dict[str, Callable[[Tenant], Any]] = {
     "POST /v1/webhook-endpoints": lambda _: {"url": "https://hooks.example.com/in", "format": "row"},
     "PATCH /v1/webhook-endpoints/{endpoint_id}": lambda _: {"description": "x"},
     "POST /v1/webhook-endpoints/{endpoint_id}/recover": lambda _: RECOVERY,
+    "POST /v1/webhook-endpoints/{endpoint_id}/pull/answers": lambda tenant: {
+        "answers": [{"delivery_id": tenant.ids["delivery_id"][0], "receipt": "1.0.1", "status": 200}]
+    },
 }
 """A valid body of each call that needs one."""
 REFUSED = {"POST /v1/organizations", "POST /v1/members/me/password"}

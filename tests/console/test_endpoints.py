@@ -323,6 +323,18 @@ def test_nothing_that_was_typed_is_taken_for_html(app: Served, owner: Visitor, p
     assert b"<img src=x" not in reply.body
 
 
+def test_an_endpoint_that_is_pulled_says_so_and_offers_nothing_about_sending(app: Served, owner: Visitor) -> None:
+    made = app.post("/v1/webhook-endpoints", {"pull": True, "format": "row", "description": "a listener"})
+    page = owner.page(f"/endpoints/{made['id']}")
+    assert "Pulled by tellwire listen" in page
+    for call in ("test", "pause", "resume", "edit"):
+        assert f"/endpoints/{made['id']}/{call}" not in page
+    assert f"/endpoints/{made['id']}/delete" in page
+    for each in ("/endpoints", "/", f"/endpoints/{made['id']}/delete"):
+        assert "a listener" in owner.page(each)
+    assert "Pulled by tellwire listen" in owner.page("/endpoints")
+
+
 def test_another_organizations_endpoint_is_not_there(app: Served) -> None:
     made = endpoint(app)
     elsewhere = {"tellwire-organization": app.organization()}

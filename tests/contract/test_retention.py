@@ -142,6 +142,20 @@ async def test_a_delivery_counts_from_its_last_change_to_the_microsecond(
     assert bool((await counts(world))["events"]) is stays
 
 
+async def test_what_nobody_pulls_goes_and_what_waits_for_a_paused_endpoint_stays(world: World) -> None:
+    pulled, paused = await world.endpoint(state="pulled"), await world.endpoint(state="paused")
+    await world.post(incoming("wamid.1"))
+    rounds = Rounds(world)
+    world.clock.move(90 * DAY)
+    await rounds.round()
+    (before,) = await world.query(f"SELECT count(*) FROM deliveries WHERE endpoint_id = '{pulled.id}'")
+    world.clock.move(1)
+    await rounds.round()
+    rest = await world.query("SELECT endpoint_id, state FROM deliveries")
+    assert before[0]
+    assert set(map(tuple, rest)) == {(paused.id, "parked")}
+
+
 @pytest.mark.parametrize("state", UNDELIVERED)
 async def test_what_is_to_be_delivered_stays_however_old(world: World, state: str) -> None:
     await world.endpoint()

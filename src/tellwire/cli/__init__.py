@@ -101,6 +101,12 @@ COMMANDS = {
         help="create, list, show, test, pause, resume, recover and delete webhook endpoints, rotate their secrets",
         example="tellwire endpoints create https://example.com/webhook --format row",
     ),
+    "listen": Command(
+        module="tellwire.cli.listen",
+        function="listen",
+        help="forward events to your code on this machine, wherever the server is",
+        example="tellwire listen --forward-to http://localhost:3000/webhook",
+    ),
     "compare": Command(
         module="tellwire.cli.compare",
         function="compare",

@@ -20,7 +20,7 @@ endpoints = typer.Typer(
     rich_markup_mode=None,
 )
 _NOUN = "webhook-endpoints"
-_FORMATS = ("row", "chat", "meta", "cloudevents", "openbsp")
+FORMATS = ("row", "chat", "meta", "cloudevents", "openbsp")
 """The names in `formats.FORMATS`, which a test compares: their modules would slow the start of every command."""
 _ID = "0199a7c2-4f10-7c3a-9d55-0a1b2c3d4e5f"
 Id = Annotated[str, typer.Argument(metavar="ID", help="The endpoint's id, as `endpoints list` shows it.")]
@@ -34,7 +34,7 @@ def create(
     api: Api,
     url: Annotated[str, typer.Argument(help="Where to POST.")],
     *,
-    format_: Annotated[str, typer.Option("--format", help=f"The payload: {' or '.join(_FORMATS)}.")],
+    format_: Annotated[str, typer.Option("--format", help=f"The payload: {' or '.join(FORMATS)}.")],
     event: Annotated[list[str] | None, typer.Option(help="Only these events, repeatable; all unless given.")] = None,
     account: Annotated[
         list[str] | None, typer.Option(help="Only of these phone_number_ids, repeatable; all unless given.")

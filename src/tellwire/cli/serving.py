@@ -128,7 +128,7 @@ def services_of(app: App, phone: Phone | None = None, *, local_key: str = "") ->
         ask_for_consent=app.endpoint_tester.ask_for_consent,
         send_test=app.endpoint_tester.send_test,
         whsec_form=tellwire_sdk.whsec_form,
-        sign=tellwire_sdk.sign,
+        wire=app.wire,
         route_unrouted=app.housekeeping.route_unrouted,
         erase=app.erasure_worker.start,
         wake=app.dispatcher.wake,

@@ -9,18 +9,49 @@ so in strides: it is called again until it says that it is done, and may be cut 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from tellwire.endpoints.disabling import STRIDE
+from tellwire.endpoints.fields import (
+    Accounts,
+    BatchingOption,
+    BufferOption,
+    ConversationIds,
+    Description,
+    Echoes,
+    Events,
+    External,
+    Fields,
+    Headers,
+    HeadOfLine,
+    History,
+    HubSignature,
+    InFlight,
+    JsonOption,
+    Order,
+    OwnSecret,
+    Pull,
+    Rate,
+    RotatingSignature,
+    Schedule,
+    SecretOf,
+    Standby,
+    Timeout,
+    Token,
+    Updates,
+    Url,
+    VerifyToken,
+    WappcloudSignature,
+)
 from tellwire.endpoints.ports import AuditWord, EndpointChecks, EndpointRepository
 from tellwire.endpoints.validation import VERIFY_TOKEN, faults, own_options, secret_fault
-from tellwire.errors import Forbidden, Invalid, NotFound
+from tellwire.errors import Conflict, Forbidden, Invalid, NotFound
 from tellwire.model import operational_events
-from tellwire.model.deliveries import Batching, Buffer, Endpoint, Json, Ordering, Secret
+from tellwire.model.deliveries import Endpoint, EndpointState, Ordering, Secret
 from tellwire.model.units import Micros
 from tellwire.ports.formats import Format
 from tellwire.security.pasted import as_meant
@@ -28,119 +59,15 @@ from tellwire.security.pasted import as_meant
 MOST_SECRETS = 10
 """Live secrets that one endpoint keeps; the oldest go first."""
 
-Url = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=2048,
-        description="Where to POST: https, and http only to addresses that DELIVERY_ALLOW_CIDRS admits.",
-        examples=["https://example.com/webhooks/whatsapp"],
-    ),
-]
-Events = Annotated[
-    tuple[Annotated[str, Meta(max_length=64)], ...],
-    Meta(max_length=64, description="Names of events to send; none means all but operational ones."),
-]
-Accounts = Annotated[
-    tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
-    Meta(
-        max_length=1000,
-        description="phone_number_ids (also ones not known yet) or account ids to send events of; none means all.",
-    ),
-]
-Fields = Annotated[
-    tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
-    Meta(max_length=64, description="Format `meta`: names of Meta's webhook fields to send; none means all."),
-]
-BatchingOption = Annotated[
-    Batching,
-    Meta(
-        description="Format `meta`: one `item` (a message, a status, an echo, or the value of another field) a POST, "
-        "or a POST of Meta's `as_received`."
-    ),
-]
-Echoes = Annotated[bool, Meta(description="Format `meta`: what we sent, too, as `smb_message_echoes`.")]
-Standby = Annotated[bool, Meta(description="Also copies of threads that another responder owns.")]
-JsonOption = Annotated[
-    Json,
-    Meta(description="`canonical`: the bytes that JavaScript's `JSON.stringify` of the parsed body gives."),
-]
-BufferOption = Annotated[
-    Buffer, Meta(description="Collects quick messages of one conversation into one POST. Formats `row` and `meta`.")
-]
-VerifyToken = Annotated[
-    str,
-    Meta(
-        max_length=4096,
-        pattern=r"^(?![\s\S]*[\u0000-\u001f\u007f])",
-        description="Format `meta`: what `hub.verify_token` says when the receiver is asked; shown once, when it is "
-        "made.",
-    ),
-]
-Order = Annotated[
-    Ordering,
-    Meta(
-        description="`keyed`: in order per contact or group, a failing one lets later events pass after a while; "
-        "`strict`: in order, whatever it costs; `none`: any order."
-    ),
-]
-Updates = Annotated[
-    Literal["full", "changed"],
-    Meta(
-        description="Formats `row` and `cloudevents`: updates carry the full row, or its id, the changed columns and "
-        "`updated_at`."
-    ),
-]
-ConversationIds = Annotated[
-    Literal["conversation", "message"],
-    Meta(description="Format `chat`: whether `conversation_id` is stable per conversation or per message."),
-]
-External = Annotated[bool, Meta(description="Also events of messages that were not sent through Tellwire.")]
-History = Annotated[bool, Meta(description="Also events of the past that Meta sends when a phone app is connected.")]
-HubSignature = Annotated[bool, Meta(description="Add `X-Hub-Signature-256`, as Meta signs.")]
-WappcloudSignature = Annotated[
-    Literal["prefixed", "bare"], Meta(description="Format `chat`: its signature with `sha256=` before it, or without.")
-]
-RotatingSignature = Annotated[
-    Literal["old", "new"],
-    Meta(
-        description="`X-Hub-Signature-256` and `X-Wappcloud-Signature` hold one value each. While a secret is being "
-        "rotated it is made with the `old` one until the overlap ends, or with the `new` one at once."
-    ),
-]
-Token = Annotated[str, Meta(max_length=4096, description="Sent as `Authorization: Bearer <token>`; never shown again.")]
-Headers = Annotated[
-    dict[str, str], Meta(max_length=50, description="Headers of your own; their values are never shown again.")
-]
-OwnSecret = Annotated[
-    str,
-    Meta(
-        min_length=16,
-        max_length=128,
-        description="A signing secret of your own: 16 to 128 printable characters, or `whsec_` and base64 of 24 to 64 "
-        "bytes.",
-    ),
-]
-Timeout = Annotated[float, Meta(ge=0.1, le=60, description="Deadline of an attempt, from DNS to the answer's end.")]
-HeadOfLine = Annotated[
-    float,
-    Meta(ge=0, le=86_400, description="`keyed`: how long a failing event holds up the later ones of its contact."),
-]
-InFlight = Annotated[int, Meta(ge=1, le=1000, description="Deliveries under way at once.")]
-Rate = Annotated[float, Meta(gt=0, le=100_000, description="Deliveries per second.")]
-Schedule = Annotated[
-    tuple[Annotated[float, Meta(gt=0, le=2_592_000)], ...],
-    Meta(max_length=50, description="Seconds between attempts; there is one attempt more than there are gaps."),
-]
-Description = Annotated[
-    str, Meta(max_length=1024, pattern=r"^(?![\s\S]*\u0000)", description="A note of your own; no NUL characters.")
-]
+PULLED = "endpoint-pulled"
+"""The kind of problem of a call that makes no sense for a pulled endpoint."""
 
 
 class EndpointDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A webhook endpoint to create. What is left out or null takes the installation's default."""
 
-    url: Url
+    url: Url | None = None
+    pull: Pull = False
     format: Annotated[str, Meta(description="The payload format.", examples=["row", "chat"])]
     events: Events = ()
     fields: Fields = ()
@@ -156,6 +83,7 @@ class EndpointDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     external: External = True
     history: History = False
     secret: OwnSecret | None = None
+    secret_of: SecretOf | None = None
     token: Token | None = None
     verify_token: VerifyToken | None = None
     headers: Headers = {}
@@ -187,6 +115,7 @@ class EndpointChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     conversation_ids: ConversationIds | UnsetType | None = UNSET
     external: External | UnsetType | None = UNSET
     history: History | UnsetType | None = UNSET
+    secret_of: SecretOf | UnsetType = UNSET
     token: Token | UnsetType | None = UNSET
     verify_token: VerifyToken | UnsetType | None = UNSET
     headers: Headers | UnsetType | None = UNSET
@@ -207,18 +136,25 @@ _DEFAULTS = msgspec.structs.asdict(Endpoint(id="", organization_id="", url="", f
 def drafted(draft: EndpointDraft) -> Endpoint:
     """Return the endpoint that a draft describes, not yet anybody's and with only the secret that it brings."""
     fields = _with_token(msgspec.structs.asdict(draft))
-    secret = fields.pop("secret")
+    secret, lender, pull = fields.pop("secret"), fields.pop("secret_of"), fields.pop("pull")
+    if not pull and not draft.url:
+        raise Invalid("The webhook endpoint is not valid.", ("/url", "is required, unless pull is true"))
+    if lender and (secret or not pull):
+        raise Invalid("The secret cannot be used.", ("/secret_of", "goes with pull, and not with secret"))
     if secret is not None and (fault := secret_fault(secret)):
         raise Invalid("The secret cannot be used.", ("/secret", fault))
     secrets = (Secret(secret),) if secret is not None else ()
-    return Endpoint(id="", organization_id="", secrets=secrets, **_without_none(fields))
+    state: EndpointState = "pulled" if pull else "active"
+    if pull:
+        fields["description"] = fields["description"] or "Pulled deliveries"
+    return Endpoint(id="", organization_id="", secrets=secrets, state=state, **_without_none(fields))
 
 
 def with_verify_token(endpoint: Endpoint, formats: Mapping[str, Format], made: str) -> Endpoint:
     """Return a new endpoint with the token that its receiver is asked with, where its format does so: `made`, unless it
     brings one."""
     form = formats.get(endpoint.format)
-    if form is None or VERIFY_TOKEN not in form.OPTIONS or endpoint.verify_token:
+    if form is None or VERIFY_TOKEN not in form.OPTIONS or endpoint.verify_token or endpoint.state == "pulled":
         return endpoint
     return replace(endpoint, verify_token=made)
 
@@ -226,6 +162,8 @@ def with_verify_token(endpoint: Endpoint, formats: Mapping[str, Format], made: s
 def changed(endpoint: Endpoint, change: EndpointChange) -> Endpoint:
     """Return the endpoint as a change wants it."""
     fields: dict[str, Any] = {k: v for k, v in msgspec.structs.asdict(change).items() if v is not UNSET}
+    if fields.pop("secret_of", None) and endpoint.state != "pulled":
+        raise Invalid("The secret cannot be used.", ("/secret_of", "goes with a pulled endpoint only"))
     return replace(endpoint, **_without_none(_with_token(fields)))
 
 
@@ -255,7 +193,7 @@ async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | 
     reserved = tuple(beginning for each in gate.formats.values() for beginning in each.RESERVED)
     if found := faults(endpoint, events, reserved, format_.UNSENT, own_options(gate.formats)):
         raise Invalid("The webhook endpoint is not valid.", *found)
-    if before is not None and before.url == endpoint.url:
+    if endpoint.state == "pulled" or (before is not None and before.url == endpoint.url):
         return
     try:
         await gate.check_url(endpoint.url)
@@ -268,13 +206,14 @@ async def admit(gate: EndpointChecks, endpoint: Endpoint, *, before: Endpoint | 
             raise Invalid(refusal.detail, *(refusal.fields or (("/url", "did not answer the challenge"),))) from None
 
 
-def create(shelf: EndpointRepository, endpoint: Endpoint, *, secret: str) -> Endpoint:
-    """Keep an admitted endpoint; `secret` is ours, for one that brings none."""
+def create(shelf: EndpointRepository, endpoint: Endpoint, *, secret: str, secret_of: str = "") -> Endpoint:
+    """Keep an admitted endpoint; `secret` is ours, for one that brings none and has none of another (`secret_of`)."""
+    secrets = _lent(shelf, secret_of) if secret_of else endpoint.secrets or (Secret(secret),)
     endpoint = replace(
         endpoint,
         id=shelf.new_id(),
         organization_id=shelf.organization_id,
-        secrets=endpoint.secrets or (Secret(secret),),
+        secrets=secrets,
         created_at=shelf.now,
         updated_at=shelf.now,
     )
@@ -284,7 +223,17 @@ def create(shelf: EndpointRepository, endpoint: Endpoint, *, secret: str) -> End
 
 def change(shelf: EndpointRepository, endpoint_id: str, wanted: EndpointChange) -> Endpoint:
     """Change an endpoint as it stands within the transaction; the change has been admitted."""
-    return _put(shelf, changed(known(shelf, endpoint_id), wanted), "changed")
+    endpoint = changed(known(shelf, endpoint_id), wanted)
+    if wanted.secret_of:
+        endpoint = replace(endpoint, secrets=_lent(shelf, wanted.secret_of))
+    return _put(shelf, endpoint, "changed")
+
+
+def _lent(shelf: EndpointRepository, endpoint_id: str) -> tuple[Secret, ...]:
+    lender = shelf.get(endpoint_id)
+    if lender is None:
+        raise Invalid("The secret cannot be used.", ("/secret_of", "is no webhook endpoint"))
+    return live_secrets(lender, shelf.now)
 
 
 def rotate(shelf: EndpointRepository, endpoint_id: str, secret: str, *, overlap: Micros) -> Endpoint:
@@ -319,7 +268,7 @@ def live_secrets(endpoint: Endpoint, now: Micros) -> tuple[Secret, ...]:
 
 def pause(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]:
     """Pause an endpoint and park what waits; return the endpoint, and whether this was the last batch."""
-    endpoint = known(shelf, endpoint_id)
+    endpoint = _pushed(shelf, endpoint_id)
     if endpoint.state == "active":
         endpoint = _put(shelf, replace(endpoint, state="paused"), "paused")
     return endpoint, shelf.park(endpoint_id, STRIDE)
@@ -330,7 +279,7 @@ def resume(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]
 
     The endpoint becomes active in the same transaction as the last stride, so that nothing is overtaken.
     """
-    endpoint = known(shelf, endpoint_id)
+    endpoint = _pushed(shelf, endpoint_id)
     if endpoint.state == "active":
         return endpoint, True
     done = shelf.unpark(endpoint_id, STRIDE)
@@ -352,6 +301,15 @@ def delete(shelf: EndpointRepository, endpoint_id: str) -> tuple[Endpoint, bool]
     elif endpoint.state == "active":
         endpoint = _put(shelf, replace(endpoint, state="paused"), "paused")
     return endpoint, done
+
+
+def _pushed(shelf: EndpointRepository, endpoint_id: str) -> Endpoint:
+    endpoint = known(shelf, endpoint_id)
+    if endpoint.state == "pulled":
+        raise Conflict(
+            "Nothing is sent to this webhook endpoint: its deliveries wait until they are pulled.", kind=PULLED
+        )
+    return endpoint
 
 
 def known(shelf: EndpointRepository, endpoint_id: str) -> Endpoint:

@@ -112,7 +112,14 @@ def is_due(find: Find, include: Include) -> bool:
 
 
 def created(
-    event: Event, endpoint_id: str, *, identifier: str, webhook_id: str, due_at: Micros, now: Micros
+    event: Event,
+    endpoint_id: str,
+    *,
+    identifier: str,
+    webhook_id: str,
+    due_at: Micros,
+    now: Micros,
+    state: DeliveryState,
 ) -> Delivery:
     """Return a delivery of an event that never had one; it has no sequence, because it comes out of its turn."""
     return Delivery(
@@ -122,6 +129,7 @@ def created(
         endpoint_id=endpoint_id,
         order_key=event.order_key,
         partition=partition(endpoint_id, event.order_key),
+        state=state,
         lane="replay",
         replay=1,
         webhook_id=webhook_id,

@@ -40,6 +40,21 @@ VERIFY_TOKEN = "verify_token"  # noqa: S105 - the name of an option
 """The option of formats that ask a receiver with a token, which is made where none is given."""
 _PLAIN = Endpoint(id="", organization_id="", url="", format="")
 
+OF_SENDING = (
+    "url",
+    "token",
+    "verify_token",
+    "headers",
+    "buffer",
+    "ordering",
+    "timeout_seconds",
+    "head_of_line_seconds",
+    "max_in_flight",
+    "rate_limit_per_second",
+    "retry_schedule",
+)
+"""The fields that an endpoint whose deliveries are pulled cannot have."""
+
 Fault = tuple[str, str]
 """JSON pointer, what is wrong there"""
 
@@ -60,6 +75,7 @@ def faults(
         options: the options that are some formats' own, each with the names of these formats.
     """
     return [
+        *_pulled(endpoint),
         *_options(endpoint, options),
         *(_events(endpoint, events) or _silent(endpoint, events, unsent)),
         *_accounts(endpoint),
@@ -102,11 +118,20 @@ def _options(endpoint: Endpoint, options: Mapping[str, Sequence[str]] | None) ->
     for index, name in enumerate(endpoint.fields):
         if name in endpoint.fields[:index]:
             yield f"/fields/{index}", "is there twice"
-    if options and endpoint.format in options.get(VERIFY_TOKEN, ()):
+    if options and endpoint.format in options.get(VERIFY_TOKEN, ()) and endpoint.state != "pulled":
         if not endpoint.verify_token:
             yield "/verify_token", "cannot be taken away: the receiver is asked with it"
         elif not endpoint.verify_token.isprintable():
             yield "/verify_token", "must have printable characters only"
+
+
+def _pulled(endpoint: Endpoint) -> Iterator[Fault]:
+    if endpoint.state == "pulled":
+        for name in OF_SENDING:
+            if getattr(endpoint, name) != getattr(_PLAIN, name):
+                yield f"/{name}", "is about what is sent; deliveries of this webhook endpoint are pulled"
+        if not endpoint.description:
+            yield "/description", "cannot be empty: a webhook endpoint without a URL has no other name"
 
 
 def _events(endpoint: Endpoint, events: Sequence[str]) -> list[Fault]:

@@ -150,6 +150,8 @@ def _parked(endpoint: Endpoint | None) -> tuple[str, str]:
     if endpoint is not None and endpoint.state == "disabled":
         why = sentence(endpoint.disabled_reason) or "Its attempts failed for days."
         return f"The endpoint is disabled. {why}", "Mend the receiver, then resume the endpoint: what waits goes out."
+    if endpoint is not None and endpoint.state == "pulled":
+        return "Its deliveries are pulled, and nobody has asked for this one yet.", "Run `tellwire listen`."
     return "The endpoint is paused.", "Resume the endpoint: what waits goes out, in order."
 
 

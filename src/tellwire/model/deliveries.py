@@ -28,6 +28,11 @@ Batching = Literal["item", "as_received"]
 Json = Literal["verbatim", "canonical"]
 
 
+EndpointState = Literal["active", "paused", "disabled", "pulled"]
+"""Deliveries go out to an `active` endpoint only. For the others they wait parked: until it is resumed, or, for a
+`pulled` one, which has no URL, until they are asked for (docs/reference/delivery.md, "Pulled deliveries")."""
+
+
 Lane = Literal["live", "late", "replay"]
 """`live` deliveries go in order, `late` ones were overtaken and are due by themselves, `replay` ones were asked for."""
 
@@ -177,7 +182,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     rate_limit_per_second: float | None = None
     retry_schedule: tuple[float, ...] | None = None
     description: str = ""
-    state: Literal["active", "paused", "disabled"] = "active"
+    state: EndpointState = "active"
     disabled_reason: str = ""
     created_at: Micros = 0
     updated_at: Micros = 0

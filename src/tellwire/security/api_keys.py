@@ -29,7 +29,7 @@ SCOPES: dict[Scope, str] = {
     "read": "every read",
     "inbox": "read conversations, messages, contacts, media and templates",
     "messages:write": "send messages, upload files; open, close, label, assign and note conversations, pause agents",
-    "webhooks:manage": "create, change, test, pause, resume, recover and delete webhook endpoints, and read them",
+    "webhooks:manage": "create, change, test, pause, resume, recover, pull and delete webhook endpoints, and read them",
     "webhooks:operate": "pause, resume, test and recover webhook endpoints, and read them",
     "deliveries:replay": "replay deliveries and apply received items again, deal with failures, and read all three",
     "accounts:manage": "create, change and delete accounts, and read them",

@@ -18,6 +18,8 @@ from tellwire.stores.queries.recovery import RecoveryScan
 from tellwire.stores.query_runner import QueryRunner
 
 _MOST_JOBS = 50
+_OPEN = ("active", "pulled")
+"""The states of an endpoint in which a recovery goes on."""
 
 
 class SqlRecoveryStore:
@@ -49,7 +51,7 @@ class SqlRecoveryStore:
         endpoint = endpoints.get(connection, self._store.vault, job.organization_id, job.endpoint_id)
         if endpoint is None:
             return "the endpoint was deleted"
-        if endpoint.state != "active":
+        if endpoint.state not in _OPEN:
             return f"waits until the endpoint is resumed: it is {endpoint.state}"
         accounts = recovery_queries.accounts_of(connection, job.organization_id)
         return recovery_queries.find(
@@ -58,7 +60,8 @@ class SqlRecoveryStore:
 
     def _move(self, connection: Connection, job: Job, found: RecoveryScan, now: Micros) -> RecoveryStep:
         change = AuditChange(job.organization_id, OURSELVES, now, self._store.new_id)
-        if endpoints.state_of(connection, job.organization_id, job.endpoint_id) != "active":
+        state = endpoints.state_of(connection, job.organization_id, job.endpoint_id)
+        if state not in _OPEN:
             return RecoveryStep(job, "full")
         wanted = job.wanted.include
         places_left = recovery_queries.free_places(connection, job.endpoint_id, self._bounds.window)
@@ -80,7 +83,7 @@ class SqlRecoveryStore:
         )
         if not jobs.put(connection, after, turns=job.turns):
             return RecoveryStep(job, "full")  # another process continued the job, or it was cancelled
-        recovery_queries.make_due(connection, change, job, due, first=first)
+        recovery_queries.make_due(connection, change, job, due, first=first, active=state == "active")
         return RecoveryStep(after, "over" if over else "on")
 
     def _reread(self, connection: Connection, job: Job, finds: list[recovery.Find]) -> list[recovery.Find]:

@@ -32,6 +32,7 @@ from tellwire.web.parameters import our_id
 from tellwire.web.password_work import PasswordWork
 from tellwire.web.places import Places
 from tellwire.web.problems import problem_of
+from tellwire.web.pulls import Pulls
 from tellwire.web.responses import JSON
 from tellwire.web.services import Services
 from tellwire.web.streams import Streams
@@ -57,6 +58,7 @@ class AppState:
         self.passwords = PasswordWork()
         self.reads = FairSlots(_READS)
         self.streams = Streams(services, self.reads)
+        self.pulls = Pulls(self.streams)
         self.meters = Meters(services)
         self.draining = asyncio.Event()
         self.describe: Callable[[], dict[str, Any]] = dict

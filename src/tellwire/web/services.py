@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.trial import AgentTrial
-from tellwire.delivery.attempt import Sign
+from tellwire.delivery.attempt import Wire
 from tellwire.doctor.ports import Probe
 from tellwire.inbox.ingest import Ingest
 from tellwire.model.deliveries import Attempt, Endpoint
@@ -118,7 +118,7 @@ class Services(Struct, frozen=True, kw_only=True):
     header; `schemas` are the JSON Schemas of the bodies that we send, by name; `webhooks` the section of that name for
     the OpenAPI document. `check_url` raises `Forbidden` where deliveries may not go, `check_model_url` and
     `check_tool_url` where requests to models and tools may not; `ask_for_consent` raises `Invalid`; `whsec_form` gives
-    a customer's own secret as stock libraries want it, and `sign` makes the signature of a delivery.
+    a customer's own secret as stock libraries want it, and `wire` makes the requests of deliveries.
     `agent_trial` tries AI agents.
     `send_test` sends a test event of a name ("" for the usual one) and returns its name and the attempt.
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
@@ -148,7 +148,7 @@ class Services(Struct, frozen=True, kw_only=True):
     ask_for_consent: Callable[[Endpoint, Handshake], Awaitable[None]]
     send_test: Callable[[Endpoint, str], Awaitable[tuple[str, Attempt]]]
     whsec_form: Callable[[str], str]
-    sign: Sign
+    wire: Wire
     route_unrouted: Callable[[str], Awaitable[object]]
     erase: Callable[[str, str], asyncio.Future[None]]
     wake: Callable[[], None]

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from tellwire.errors import Busy, TooMany
 from tellwire.loops import FairSlots
@@ -50,12 +51,12 @@ class Streams:
         self._reads = reads
         self._wakes: set[asyncio.Event] = set()
         self._open = FairShare(MOST)
-        self._stopping = False
+        self.stopping = False
         self._listening = False
 
     def stop(self) -> None:
         """End every stream; new ones are refused."""
-        self._stopping = True
+        self.stopping = True
         self.wake()
 
     def wake(self) -> None:
@@ -73,9 +74,7 @@ class Streams:
         """
         place = self.take_place(organization_id)
         try:
-            if not self._listening:
-                self._services.store.on_events(self.wake)
-                self._listening = True
+            self._listen()
             store = self._services.store
             after = after or await store.read(lambda c: events.last_id(c, organization_id))
             frames = self._frames(organization_id, after, still_allowed, place)
@@ -84,6 +83,22 @@ class Streams:
             place.leave()
             raise
         return frames
+
+    @contextmanager
+    def waking(self) -> Iterator[asyncio.Event]:
+        """Give an event that is set by every commit that recorded events, and when the server stops."""
+        self._listen()
+        wake = asyncio.Event()
+        self._wakes.add(wake)
+        try:
+            yield wake
+        finally:
+            self._wakes.discard(wake)
+
+    def _listen(self) -> None:
+        if not self._listening:
+            self._services.store.on_events(self.wake)
+            self._listening = True
 
     def take_place(self, organization_id: str) -> StreamPlace:
         """Take the place of a stream of an organization; whoever serves it leaves the place.
@@ -96,7 +111,7 @@ class Streams:
             self._services.counters.quota_refusals["event_streams"] += 1
             detail = quotas.explained("event_streams", bound)
             raise TooMany(detail, retry_after=_RETRY_SECONDS, kind="quota-exceeded")
-        if self._stopping or not self._open.admits(organization_id):
+        if self.stopping or not self._open.admits(organization_id):
             raise Busy("No more streams just now.")
         return StreamPlace(self._open, organization_id)
 
@@ -109,7 +124,7 @@ class Streams:
         try:
             yield b": tellwire\nretry: 2000\n\n"
             beat = loop.time() + _HEARTBEAT_SECONDS
-            while not self._stopping:
+            while not self.stopping:
                 wake.clear()
                 found = await self._after(organization_id, after)
                 for event in found:

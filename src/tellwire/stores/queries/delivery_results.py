@@ -44,23 +44,28 @@ async def record_and_notify(
 
 
 def _record(connection: Connection, store: QueryRunner, result: Result) -> bool:
-    delivery, attempt = result.delivery, result.attempt
-    if not _is_in_force(connection, delivery.partition, result.epoch):
+    if not _is_in_force(connection, result.delivery.partition, result.epoch):
         return False
+    write(connection, store, result)
+    return True
+
+
+def write(connection: Connection, store: QueryRunner, result: Result) -> None:
+    """Write a result and, where a delivery was given up, its event for the endpoints that subscribe to it."""
+    delivery, attempt = result.delivery, result.attempt
     if attempt is not None:
         _add_attempt(connection, attempt)
     place = (deliveries.c.organization_id == delivery.organization_id) & (deliveries.c.id == delivery.id)
     known = connection.execute(select(deliveries.c.state, deliveries.c.replay).where(place)).one_or_none()
     if known is None or known.state == DeliveryState.CANCELLED:
-        return True
+        return
     values: dict[str, Any] = {name: getattr(delivery, name) for name in result_rows.OF_ANY_REPLAY}
     ends = known.replay == delivery.replay  # else it was replayed while this attempt was in flight
     if ends:
         values |= {name: getattr(delivery, name) for name in result_rows.OF_THIS_REPLAY}
     connection.execute(update(deliveries).where(place).values(values))
-    if ends and known.state != DeliveryState.FAILED:
+    if ends and delivery.state is DeliveryState.FAILED and known.state != DeliveryState.FAILED:
         _notify(connection, store, delivery, attempt)
-    return True
 
 
 def _is_in_force(connection: Connection, partition: int, epoch: int) -> bool:

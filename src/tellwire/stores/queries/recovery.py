@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select, text
 from tellwire.endpoints import recovery
 from tellwire.endpoints.recovery import Find, Job, created
 from tellwire.ids import id_floor
-from tellwire.model.deliveries import Delivery, Event
+from tellwire.model.deliveries import Delivery, DeliveryState, Event
 from tellwire.model.routing import Routes
 from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, Micros
@@ -127,8 +127,11 @@ def free_places(connection: Connection, endpoint_id: str, window: int) -> int:
     return window - int(connection.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
 
-def make_due(connection: Connection, change: AuditChange, job: Job, finds: Sequence[Find], *, first: Micros) -> None:
-    """Put these into the lane of replays, each due one micro after the one before, which keeps their order."""
+def make_due(
+    connection: Connection, change: AuditChange, job: Job, finds: Sequence[Find], *, first: Micros, active: bool
+) -> None:
+    """Put these into the lane of replays, each due one micro after the one before, which keeps their order; parked
+    when their endpoint is not active."""
     replayed, new = [], []
     for due_at, find in enumerate(finds, first):
         if find.delivery is not None:
@@ -143,8 +146,9 @@ def make_due(connection: Connection, change: AuditChange, job: Job, finds: Seque
             webhook_id=f"msg_{identifier.replace('-', '')}",
             due_at=due_at,
             now=change.at,
+            state=DeliveryState.PENDING if active else DeliveryState.PARKED,
         )
         new.append(delivery_values(delivery, find.event))
-    replays.queue_replays(connection, change, replayed, active=True)
+    replays.queue_replays(connection, change, replayed, active=active)
     if new:
         connection.execute(insert(deliveries), new)

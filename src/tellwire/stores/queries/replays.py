@@ -44,6 +44,8 @@ def replay(
     ).scalar_one_or_none()
     if state is None:
         raise Conflict("The endpoint of this delivery was deleted.")
+    if state == "pulled" and edit is not None and edit.url:
+        raise Conflict("Deliveries of this endpoint are pulled, and go to no URL.", kind="endpoint-pulled")
     event = (events.c.organization_id == change.organization_id) & (events.c.id == delivery.event_id)
     if connection.execute(select(events.c.id).where(event)).first() is None:
         raise Conflict("The event of this delivery is no longer kept.")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, exists, func, select, text, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, exists, func, or_, select, text, tuple_
 
 from tellwire.ids import id_floor
 from tellwire.model.deliveries import DeliveryState
@@ -26,6 +26,7 @@ from tellwire.stores.schema.tables import (
     conversation_marks,
     conversations,
     deliveries,
+    endpoints,
     events,
     handovers,
     held_items,
@@ -97,8 +98,13 @@ def _delete(connection: Connection, table: Table, *where: ColumnElement[bool]) -
 # --- deliveries that are over, with their attempts --------------------------------------------------------------------
 
 
+_PULLED = exists().where(endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.state == "pulled")
+_UNASKED = and_(deliveries.c.state == DeliveryState.PARKED, _PULLED)
+"""Deliveries that nobody has asked for: were they kept for ever, a listener that is gone would keep every event."""
+
+
 def _over(cutoffs: Cutoffs) -> Conditions:
-    return (deliveries.c.state.in_(_OVER), deliveries.c.updated_at < cutoffs.payloads)
+    return (or_(deliveries.c.state.in_(_OVER), _UNASKED), deliveries.c.updated_at < cutoffs.payloads)
 
 
 def _find_deliveries(c: Connection, organization_id: str, after: str, cutoffs: Cutoffs, limit: int) -> ExpiredRows:

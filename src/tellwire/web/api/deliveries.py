@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
-from tellwire.endpoints.lifecycle import Url
+from tellwire.endpoints.fields import Url
 from tellwire.errors import Forbidden, Invalid, NotAllowed, NotFound
 from tellwire.model.deliveries import Attempt, DeliveryState, Lane, ReplayEdit
 from tellwire.model.id_form import looks_like_id

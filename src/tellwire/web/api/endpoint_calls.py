@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from msgspec.json import encode
 from sqlalchemy import Connection
 
+from tellwire.endpoints.lifecycle import PULLED
 from tellwire.endpoints.recovery import Include, Job, State, Wanted, ended
 from tellwire.errors import Conflict, Invalid, NotFound
 from tellwire.ids import micros_of
@@ -118,6 +119,8 @@ async def send_test_event(
     """Send an event that never happened, signed as a delivery is, and answer with what came back. It carries the header
     `tellwire-test: true` and says so in its text; nothing of it is kept. Also to a paused or disabled endpoint."""
     endpoint = await known_endpoint(context, endpoint_id)
+    if endpoint.state == "pulled":
+        raise Conflict("Nothing is sent to this webhook endpoint, so no test either.", kind=PULLED)
     event, attempt = await context.services.send_test(endpoint, data.event if data else "")
     text, raw = _text(attempt.response_body)
     return json_response(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -17,7 +17,7 @@ from tellwire.endpoints.failures import Count, Failure, State
 from tellwire.endpoints.recovery import Job, Wanted
 from tellwire.endpoints.recovery import State as JobState
 from tellwire.errors import Conflict, NotFound
-from tellwire.model.deliveries import Endpoint
+from tellwire.model.deliveries import Endpoint, EndpointState
 from tellwire.model.row_json import instant
 from tellwire.stores.queries import failures, health, jobs
 from tellwire.stores.queries.audit import note
@@ -56,7 +56,7 @@ class FailureRead(Struct, kw_only=True):
     organization_id: Id
     endpoint_id: Id
     endpoint_name: Annotated[str, Meta(description="The endpoint's description, else its URL.")]
-    endpoint_state: Literal["active", "paused", "disabled"]
+    endpoint_state: EndpointState
     failure: Annotated[str, Meta(description="The status of the answers, or the kind of failure: `timeout`, `dns` …")]
     cause: Annotated[str, Meta(description="In plain words, as of its last attempt.")]
     state: State

@@ -103,7 +103,7 @@ def _as_sent(connection: Connection, context: ContextDependency, delivery: Deliv
         services.store.registry().endpoints.get(delivery.endpoint_id),
         replays.replay_edit(connection, of_replay),
         formats=services.formats,
-        sign=services.sign,
+        sign=services.wire.sign,
     )
 
 

@@ -14,15 +14,16 @@ from msgspec.json import encode
 from sqlalchemy import Connection
 
 from tellwire.endpoints import lifecycle
+from tellwire.endpoints.fields import OwnSecret
 from tellwire.endpoints.health_history import EndpointHealth
-from tellwire.endpoints.lifecycle import EndpointChange, EndpointDraft, OwnSecret
-from tellwire.model.deliveries import Batching, Buffer, Endpoint, Json
+from tellwire.endpoints.lifecycle import EndpointChange, EndpointDraft
+from tellwire.model.deliveries import Batching, Buffer, Endpoint, EndpointState, Json
 from tellwire.model.row_json import instant
 from tellwire.model.units import Micros, micros
 from tellwire.stores.queries import endpoints as endpoint_queries
 from tellwire.stores.queries import health as health_queries
 from tellwire.stores.queries.endpoints import SqlEndpointRepository
-from tellwire.web.api import endpoint_calls, endpoint_figures
+from tellwire.web.api import endpoint_calls, endpoint_figures, endpoint_pull
 from tellwire.web.api.endpoint_calls import known_endpoint
 from tellwire.web.api.shapes import Id, NextCursor, When, when
 from tellwire.web.parameters import Cursor, Limit, our_id, page_request
@@ -59,7 +60,7 @@ class EndpointRead(Struct, kw_only=True):
 
     id: Id
     organization_id: Id
-    url: str
+    url: Annotated[str, Meta(description="Empty for one whose deliveries are pulled.")]
     format: str
     events: tuple[str, ...]
     fields: tuple[str, ...]
@@ -86,7 +87,7 @@ class EndpointRead(Struct, kw_only=True):
     rate_limit_per_second: float | None
     retry_schedule: tuple[float, ...] | None
     description: str
-    state: Literal["active", "paused", "disabled"]
+    state: EndpointState
     disabled_reason: str
     health: HealthRead
     created_at: When
@@ -96,8 +97,12 @@ class EndpointRead(Struct, kw_only=True):
 class EndpointWithSecret(EndpointRead, kw_only=True):
     """A webhook endpoint with its new secret, which is shown this once."""
 
-    secret: Annotated[str, Meta(description="What deliveries are signed with.")]
-    whsec_secret: Annotated[str, Meta(description="The same as stock Standard Webhooks libraries take it.")]
+    secret: Annotated[
+        str | UnsetType, Meta(description="What deliveries are signed with; not there with `secret_of`.")
+    ] = UNSET
+    whsec_secret: Annotated[
+        str | UnsetType, Meta(description="The same as stock Standard Webhooks libraries take it.")
+    ] = UNSET
     verify_token: Annotated[
         str | UnsetType,
         Meta(description="Format `meta`, when it is created: what its receiver is asked with; shown this once."),
@@ -196,7 +201,10 @@ async def create_endpoint(
 
         def work(connection: Connection) -> tuple[Endpoint, bytes]:
             context.check_quota(connection, "webhook_endpoints")
-            made = lifecycle.create(context.endpoints(connection), endpoint, secret=secret)
+            shelf, lender = context.endpoints(connection), data.secret_of or ""
+            made = lifecycle.create(shelf, endpoint, secret=secret, secret_of=lender)
+            if lender:
+                return made, _shown(made, context.services.clock.now())
             return _with_secret(context, made, new=True)
 
         _, body = await once.write(work)
@@ -291,5 +299,6 @@ HANDLERS = (
     resume_endpoint,
     rotate_secret,
     *endpoint_calls.HANDLERS,
+    *endpoint_pull.HANDLERS,
     *endpoint_figures.HANDLERS,
 )

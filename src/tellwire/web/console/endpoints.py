@@ -18,7 +18,14 @@ MANAGE = {"scopes": ("webhooks:manage",)}
 MANAGES = "webhooks:manage"
 OPERATES = ("webhooks:manage", "webhooks:operate")
 
-STATES = {"paused": "waiting", "disabled": "bad", "failing": "bad", "healthy": "good", "unknown": "none"}
+STATES = {
+    "paused": "waiting",
+    "disabled": "bad",
+    "failing": "bad",
+    "healthy": "good",
+    "unknown": "none",
+    "pulled": "none",
+}
 """How an endpoint is → how that looks (`state` of the templates' macros)."""
 _PAGE = 40
 MOST_LISTED = 200

@@ -93,7 +93,7 @@ def _named(line: Mapping[str, Any], endpoints: Part) -> str:
     return cause.replace(line["endpoint_id"], name) if name else cause
 
 
-_ENDPOINTS = {"failing": 0, "disabled": 1, "paused": 2, "unknown": 3, "healthy": 4}
+_ENDPOINTS = {"failing": 0, "disabled": 1, "paused": 2, "pulled": 3, "unknown": 4, "healthy": 5}
 
 
 def endpoint_state(endpoint: Mapping[str, Any]) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from tellwire import __version__
 from tellwire.model import quotas
 from tellwire.model.agents import RunOutcome
-from tellwire.model.deliveries import DeliveryState, Endpoint
+from tellwire.model.deliveries import DeliveryState, Endpoint, EndpointState
 from tellwire.model.inbound import Outcome
 from tellwire.model.tenancy import Account
 from tellwire.model.units import MICROS
@@ -27,7 +27,7 @@ from tellwire.web.operations.figures import Figures
 from tellwire.web.services import Engine, SendingState
 
 _STATUSES = (200, 400, 401, 408, 413, 500, 503)
-_ENDPOINT_STATES = ("active", "paused", "disabled")
+_ENDPOINT_STATES = get_args(EndpointState)
 _WAITING = (Outcome.HELD, Outcome.UNROUTED)
 _SHOWN = (
     DeliveryState.PENDING,
@@ -243,8 +243,8 @@ METRICS = (
     Metric(
         name="tellwire_oldest_due_seconds",
         kind="gauge",
-        help="How long the oldest delivery has waited, by the state of its endpoint; parked ones for those paused or "
-        "disabled.",
+        help="How long the oldest delivery has waited, by the state of its endpoint; parked ones for those that are "
+        "not active.",
         labels=("endpoint_state",),
         read=_oldest_due,
     ),
