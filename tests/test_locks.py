@@ -63,9 +63,9 @@ sys.meta_path.insert(0, Missing())
 import pkgutil
 import tellwire
 # What belongs to an extra, and what Alembic runs.
-left_out = ("tellwire.agents.openai_chat", "tellwire.stores.files.bucket", "tellwire.stores.migrations", "tellwire.__main__")
+left_out = ("tellwire.agents.openai_chat", "tellwire.stores.files.bucket", "tellwire.stores.migrations")
 for module in pkgutil.walk_packages(tellwire.__path__, "tellwire."):
-    if not module.name.startswith(left_out):
+    if not module.name.startswith(left_out):  # importing __main__ as a module runs nothing
         import_module(module.name)
 from tellwire.formats.openapi import webhooks
 from tellwire.web.asgi import _routed, openapi

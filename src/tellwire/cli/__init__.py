@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import gc
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 from tellwire import __version__
 from tellwire.errors import BadSettings, TellwireError
+from tellwire.model.extras import EXTRAS, lacking
 
 DONE, FAILED, MISUSED = 0, 1, 2
 """Exit codes: success; failure; wrong usage or settings."""
@@ -114,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(overview())
             return DONE
         case ["--version", *_]:
-            sys.stdout.write(f"tellwire {__version__}\n")
+            sys.stdout.write(version())
             return DONE
         case [name, *rest] if name in COMMANDS:
             return _run(name, rest)
@@ -143,6 +145,13 @@ def overview() -> str:
             "",
         ]
     )
+
+
+def version() -> str:
+    """Return the text of `tellwire --version`: its first line is the version and nothing else."""
+    there = [extra for extra in EXTRAS if not lacking(extra)]
+    extras = ", ".join(there) or f"none of {', '.join(EXTRAS)}"
+    return f"tellwire {__version__}\nPython {platform.python_version()}; extras: {extras}\n"
 
 
 def _run(name: str, rest: list[str]) -> int:

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 
 EXTRAS = {
     "agents": ("httpx2", "openai", "pydantic_ai"),
-    "otel": ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk", "opentelemetry.trace"),
+    "otel": ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk.trace", "opentelemetry.trace"),
     "s3": ("obstore",),
 }
 """Extra → the libraries of it that we import. Whoever needs one asks `lacking` when the process starts."""
 
 
-def lacking(extra: str, who_needs: str) -> str:
+def lacking(extra: str, who_needs: str = "it needs") -> str:
     """Return what to install before an extra can be used; "" when it is there.
 
     `who_needs`: the beginning of the sentence, such as "TRACING needs".

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -45,7 +46,9 @@ def test_without_a_command_the_overview_is_the_complaint(capsys: pytest.CaptureF
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"tellwire {tellwire.__version__}\n"
+    first, more = capsys.readouterr().out.splitlines()
+    assert first == f"tellwire {tellwire.__version__}"
+    assert more == f"Python {platform.python_version()}; extras: agents, otel, s3"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
