@@ -16,6 +16,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from email import message_from_bytes
 from email.message import Message
 from functools import cache
@@ -192,11 +193,11 @@ def owner(module: str) -> str | None:
 _IMPORT = re.compile(r"(?m)^ *(?:import ([\w.]+)|from (\w[\w.]*) import (\w*))")
 
 
-def imported() -> set[str]:
+def imported(files: Iterable[Path] | None = None) -> set[str]:
     """Every module of others that our code imports, anywhere in a file; words of prose are no modules."""
     found = {
         whole or f"{module}.{name}".rstrip(".")
-        for path in (ROOT / "src").rglob("*.py")
+        for path in files or (ROOT / "src").rglob("*.py")
         for whole, module, name in _IMPORT.findall(path.read_text())
     }
     installed = {path.partition("/")[0] for path in owners()}
@@ -221,6 +222,22 @@ def test_what_is_required_is_what_is_imported() -> None:
 def test_the_table_of_extras_is_that_of_the_project() -> None:
     brought = {extra: {owner(library) for library in libraries} for extra, libraries in EXTRAS.items()}
     assert brought == {extra: declared(lines) for extra, lines in PROJECT["optional-dependencies"].items()}
+
+
+def test_every_use_of_an_extra_is_one_that_is_told_at_the_start() -> None:
+    """Who adds a use adds it to the tests of the start too: here below, and in `tests/agents/test_extra.py`."""
+    uses = {
+        (extra, path.relative_to(ROOT / "src/tellwire").as_posix())
+        for path in (ROOT / "src/tellwire").rglob("*.py")
+        for brought in map(owner, imported([path]))
+        for extra, lines in PROJECT["optional-dependencies"].items()
+        if brought in declared(lines)
+    }
+    assert uses == {
+        ("agents", "agents/openai_chat.py"),
+        ("otel", "observability/traces.py"),
+        ("s3", "stores/files/bucket.py"),
+    }
 
 
 # --- installed --------------------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ from tellwire.observability import logs
 from tellwire.observability.counters import Counters
 kind, model = sys.argv[1:]
 options = msgspec.json.encode(AgentSettings(model=model))
-registry = Registry(version=1, accounts={}, endpoints={}, agents={"a": Agent(id="a", organization_id="o", name="Ada", kind=kind, options=options)})
+agent = Agent(id="a", organization_id="o", name="Ada", kind=kind, options=options)
+registry = Registry(version=1, accounts={}, endpoints={}, agents={"a": agent})
 
 class Store:
     def registry(self): return registry
