@@ -64,6 +64,7 @@ import pkgutil
 import tellwire
 # What belongs to an extra, and what Alembic runs.
 left_out = ("tellwire.agents.openai_chat", "tellwire.stores.files.bucket", "tellwire.stores.migrations")
+left_out += ("tellwire.http_client.oidc", "tellwire.security.oidc")
 for module in pkgutil.walk_packages(tellwire.__path__, "tellwire."):
     if not module.name.startswith(left_out):  # importing __main__ as a module runs nothing
         import_module(module.name)

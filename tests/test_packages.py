@@ -235,6 +235,8 @@ def test_every_use_of_an_extra_is_one_that_is_told_at_the_start() -> None:
     }
     assert uses == {
         ("agents", "agents/openai_chat.py"),
+        ("oidc", "http_client/oidc.py"),
+        ("oidc", "security/oidc.py"),
         ("otel", "observability/traces.py"),
         ("s3", "stores/files/bucket.py"),
     }
@@ -310,9 +312,21 @@ def test_dev_works_from_the_wheels_in_an_empty_environment(installed: Installed)
     assert {"row", "chat"} <= told["formats"].keys()
 
 
+OIDC = {
+    "OIDC_ISSUER": "https://login.example.org",
+    "OIDC_CLIENT_ID": "tellwire",
+    "OIDC_CLIENT_SECRET": "invented",
+    "PUBLIC_URL": "https://tellwire.example.org",
+}
+
+
 @pytest.mark.parametrize(
     ("extra", "settings"),
-    [("s3", {"MEDIA_URL": "s3://bucket/prefix?endpoint=https://s3.example.org"}), ("otel", {"TRACING": "true"})],
+    [
+        ("s3", {"MEDIA_URL": "s3://bucket/prefix?endpoint=https://s3.example.org"}),
+        ("otel", {"TRACING": "true"}),
+        ("oidc", OIDC),
+    ],
 )
 def test_an_extra_that_a_setting_needs_is_missed_at_the_start(
     installed: Installed, extra: str, settings: dict[str, str]
@@ -328,4 +342,4 @@ def test_an_extra_that_a_setting_needs_is_missed_at_the_start(
 def test_the_version_is_said_with_the_python_and_the_extras(installed: Installed) -> None:
     said = installed.tellwire("--version").stdout.splitlines()
     python = ".".join(map(str, sys.version_info[:3]))
-    assert said == [f"tellwire {VERSION}", f"Python {python}; extras: none of agents, otel, s3"]
+    assert said == [f"tellwire {VERSION}", f"Python {python}; extras: none of {', '.join(EXTRAS)}"]

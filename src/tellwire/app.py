@@ -45,18 +45,20 @@ from tellwire.loops import FairSlots, Loop, Runnable, in_a_thread_one_by_one, in
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.model.extras import lacking
 from tellwire.model.units import HOUR, Micros
 from tellwire.observability.traces import OtelTracer, open_tracer
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph, Sender
+from tellwire.ports.login_provider import LoginProvider
 from tellwire.ports.media import MediaStore
 from tellwire.privacy.erasure import ErasureWorker
 from tellwire.privacy.retention import Retention, RetentionPeriods
-from tellwire.security.addresses import AllowedNetwork, Reach
+from tellwire.security.addresses import ANYWHERE, AllowedNetwork, Reach
 from tellwire.sending.answers import SendAnswers
 from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
-from tellwire.settings import Settings
+from tellwire.settings import SETTINGS, Settings, variable_of
 from tellwire.stores.disks import FileSystems
 from tellwire.stores.files import open_files
 from tellwire.stores.opening import OpenedStore, open_store
@@ -71,7 +73,7 @@ from tellwire_sdk import hub_signature, sign
 _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
-_MODEL_ANSWERS = ConnectionLimits(body=256 * 1024, wire=512 * 1024)
+_MODEL_ANSWERS = _PROVIDER_ANSWERS = ConnectionLimits(body=256 * 1024, wire=512 * 1024)
 _LARGE_POSTS = 6
 """How many large POSTs of Meta's are read and applied at a time, shared by organization."""
 _BACKGROUND_PARTITION = 0
@@ -111,7 +113,9 @@ class App:
         resolver = SystemResolver()
         self.check_url = UrlCheck(_deliveries(settings), resolver)
         self.check_model_url, self.check_tool_url = UrlCheck(models, resolver), UrlCheck(tools, resolver)
-        self._open = (model_sender, tool_sender, sender, self.graph, media_wire, files, store)
+        self.login_provider = _login_provider(settings, clock)
+        provided = () if self.login_provider is None else (self.login_provider,)
+        self._open = (model_sender, tool_sender, sender, *provided, self.graph, media_wire, files, store)
         self._started = False
         self._on_attempt = on_attempt
         queues, ids, window = WorkQueues(store, NAMES), IdMaker(), _window(settings)
@@ -136,7 +140,13 @@ class App:
             random=random.random,
             observers=Observers(counters=counters, tracer=tracer, on_attempt=self._attempted),
         )
-        self.endpoint_worker = EndpointWorker(queues.health, queues.recoveries, clock, supplied=self.dispatcher.wake)
+        self.endpoint_worker = EndpointWorker(
+            queues.health,
+            queues.recoveries,
+            clock,
+            supplied=self.dispatcher.wake,
+            counted=observed.tally.attempted,
+        )
         self.endpoint_tester = EndpointTester(
             sender,
             clock,
@@ -244,6 +254,7 @@ class App:
         clock = clock or SystemClock()
         tracer = open_tracer() if settings.tracing and serving else None
         files = open_files(settings.media_location)
+        _check_login(settings)
         opened = await open_store(
             settings.database_url,
             clock=clock,
@@ -288,7 +299,6 @@ class App:
 
     def _attempted(self, attempt: Attempt, delivery: Delivery) -> None:
         self.endpoint_worker.attempted(attempt, delivery)
-        self.watch.observed.tally.attempted(delivery.organization_id, delivered=attempt.outcome == "delivered")
         if self._on_attempt is not None:
             self._on_attempt(attempt, delivery)
 
@@ -304,6 +314,39 @@ def descriptors_of(role: Role) -> Descriptors:
 def _sender(settings: Settings, reach: Reach, *, limits: ConnectionLimits | None = None) -> Sender:
     proxy = settings.delivery_proxy
     return open_sender(reach=reach, limits=limits, proxy=None if proxy is None else Proxy(proxy.host, proxy.port))
+
+
+def _login_provider(settings: Settings, clock: Clock) -> LoginProvider | None:
+    """Return the provider at OIDC_ISSUER, None without one.
+
+    Raises:
+        BadSettings: what it needs is missing.
+    """
+    if not settings.oidc_issuer:
+        return None
+    _check_login(settings)
+    from tellwire.http_client.oidc import HttpLoginProvider  # noqa: PLC0415 - it comes with the extra
+
+    return HttpLoginProvider(
+        open_sender(reach=ANYWHERE, limits=_PROVIDER_ANSWERS),
+        clock,
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        secret=settings.oidc_client_secret,
+        name=settings.oidc_name,
+        trusts_email=settings.oidc_trust_email,
+    )
+
+
+def _check_login(settings: Settings) -> None:
+    """Raise BadSettings if there is to be a provider and what it needs is missing."""
+    if not settings.oidc_issuer:
+        return
+    for name in ("oidc_client_id", "oidc_client_secret", "public_url"):
+        if not getattr(settings, name):
+            raise BadSettings(f"TELLWIRE_OIDC_ISSUER needs {variable_of(name)}: {SETTINGS[name].all_it_takes}")
+    if missing := lacking("oidc", "OIDC_ISSUER needs"):
+        raise BadSettings(missing)
 
 
 def _deliveries(settings: Settings) -> Reach:

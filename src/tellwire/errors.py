@@ -7,6 +7,7 @@ TellwireError
 ├── Broken                  what the other side sends ended before its end, or never began
 ├── Forbidden               an address that deliveries may not reach
 ├── ModelFailed             an AI agent's model gave no answer that could be sent
+├── LoginProviderFailed     the login provider cannot be asked, or what it says is not to be believed
 ├── BadSettings             a setting that is unknown, malformed or missing
 ├── AlreadyRunning          another process owns this SQLite file
 ├── NotMigrated             a database without this version's schema
@@ -70,6 +71,10 @@ class ModelFailed(TellwireError):
     def __init__(self, why: str, *, retryable: bool = True) -> None:
         super().__init__(why)
         self.retryable = retryable
+
+
+class LoginProviderFailed(TellwireError):
+    """The login provider cannot be asked, or what it says of somebody is not to be believed; the text says why."""
 
 
 class BadSettings(TellwireError):

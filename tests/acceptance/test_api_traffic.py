@@ -31,8 +31,7 @@ def test_what_goes_through_is_counted_by_minute_hour_and_day(app: Served) -> Non
     tally = app.watch.observed.tally
     for number in range(3):
         assert app.meta(envelope(incoming(f"wamid.{number}"))).status == 200
-    tally.attempted(DEFAULT_ORGANIZATION, delivered=True)
-    tally.attempted(DEFAULT_ORGANIZATION, delivered=False)
+    tally.attempted(DEFAULT_ORGANIZATION, 1, 1)
     tally.sent(DEFAULT_ORGANIZATION)
     app.run(app.watch.round())
     app.clock.move(MINUTE)

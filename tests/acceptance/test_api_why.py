@@ -226,7 +226,21 @@ def test_any_text_is_answered(app: Served, query: str, status: int) -> None:
         assert reply.json["matches"] == []
 
 
-def test_a_request_id_is_in_the_log_only(app: Served) -> None:
+@pytest.mark.parametrize("given", ["", "order-17/try-1", "0197a000-0000-7000-8000-00000000beef"])
+def test_a_request_to_send_leads_to_its_message(app: Served, given: str) -> None:
+    """By the id that the caller gave it, or that it was given; not for another organization."""
+    draft = {"account": NUMBER, "to": OTHER, "type": "text", "text": {"body": "It left today"}}
+    headers = {"x-request-id": given} if given else {}
+    sent = app.call("POST", "/v1/messages", draft, headers=headers)
+    asked = sent.headers["x-request-id"]
+    assert (sent.status, given in ("", asked)) == (202, True)
+    found = why(app, asked)
+    assert "a request id" in found["looked_for"]
+    assert found["journey"]["message"]["id"] == sent.json["id"]
+    assert why(app, asked, key=app.key("admin", organization=app.organization()))["matches"] == []
+
+
+def test_a_request_id_that_sent_nothing_is_in_the_log_only(app: Served) -> None:
     found = why(app, "req_" + "0" * 32)
     assert (found["looked_for"], found["matches"]) == (["a request id"], [])
     assert "server's log" in found["notes"][0]

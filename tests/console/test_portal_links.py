@@ -297,10 +297,30 @@ def test_the_navigation_shows_guests_what_is_theirs(app: Served) -> None:
 
 
 def test_another_site_shows_a_link_in_a_frame_only_if_it_may(app: Served, page: Page) -> None:
-    """A real browser refuses the frame; that it shows one to an allowed origin takes https, so the header is tested."""
+    """A real browser refuses the frame."""
     url = link(app)["url"].replace(urlsplit(link(app)["url"]).netloc, f"127.0.0.1:{app.port}")
     page.set_content(f'<iframe name="portal" src="{url}"></iframe>')
     frame = page.frame("portal")
     assert frame is not None
     frame.wait_for_load_state()
     assert "Tellwire" not in frame.content()
+
+
+def test_an_allowed_site_shows_a_link_in_a_frame_and_a_guest_works_there(tmp_path: Any, page: Page) -> None:
+    """The agency's page is of another site, over https; a browser takes loopback for as safe, cookies included."""
+    agency = "https://agency.example"
+    with served(tmp_path, settings=replace(SETTINGS, public_url="https://tellwire.example")) as app:
+        app.post("/v1/webhook-endpoints", {"url": f"{HOOK}/mine", "format": "row", "description": "mine"})
+        made = link(app, "pause", origins=[agency])
+        url = f"http://127.0.0.1:{app.port}{urlsplit(made['url']).path}"
+        inside = f'<!doctype html><title>Agency</title><iframe name="portal" src="{url}"></iframe>'
+        page.context.route(f"{agency}/**", lambda route: route.fulfill(body=inside, content_type="text/html"))
+        page.goto(f"{agency}/customers")
+        frame = page.frame("portal")
+        assert frame is not None
+        frame.get_by_role("navigation").get_by_role("link", name="Endpoints").click()
+        frame.get_by_role("link", name="mine").click()
+        frame.get_by_role("button", name="Pause").click()
+        frame.get_by_role("button", name="Resume").wait_for()
+        assert app.get("/v1/webhook-endpoints")["data"][0]["state"] == "paused"
+        assert page.url == f"{agency}/customers"

@@ -202,8 +202,13 @@ async def test_what_a_process_saw_is_written_and_kept_when_it_cannot_be(world: W
 
 async def test_attempts_are_counted_but_for_those_that_went_elsewhere_and_written_at_the_end(world: World) -> None:
     watched, _ = await pair(world)
+    counted: list[tuple[str, int, int]] = []
     worker = EndpointWorker(
-        SqlHealthStore(world.store), SqlRecoveryStore(world.store, {}), world.clock, supplied=lambda: None
+        SqlHealthStore(world.store),
+        SqlRecoveryStore(world.store, {}),
+        world.clock,
+        supplied=lambda: None,
+        counted=lambda *each: counted.append(each),
     )
     delivery = Delivery(
         id="d", organization_id=watched.organization_id, event_id="e", endpoint_id=watched.id, order_key="k"
@@ -232,6 +237,7 @@ async def test_attempts_are_counted_but_for_those_that_went_elsewhere_and_writte
         "SELECT endpoint_id, width, delivered, failed, took, slowest FROM endpoint_traffic ORDER BY width"
     )
     assert rows == [(watched.id, width, 3, 1, 32_500, 12_500) for width in (HOUR // 60, HOUR)]
+    assert counted == [(watched.organization_id, 3, 1), (watched.organization_id, 1, 0)], "a deleted one's count too"
 
 
 # --- delivery.exhausted -----------------------------------------------------------------------------------------------

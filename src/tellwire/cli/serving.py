@@ -140,6 +140,7 @@ def services_of(app: App, phone: Phone | None = None, *, local_key: str = "") ->
         send_answers=app.send_answers,
         tracer=app.tracer,
         phone=phone,
+        login_provider=app.login_provider,
         setting_sources=_setting_sources(),
         local_key=local_key,
     )

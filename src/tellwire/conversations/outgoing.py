@@ -32,8 +32,9 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     `to`: a number with `+` or a business-scoped user id; "" when `conversation` names the recipient. With both, `to` is
     used if it is still an address of the conversation's contact. `content`: as the row shows it. `scheduled_at` 0: at
-    once. `unchecked`, `despite_stop`, `author`: as of a `Send`. `callback_data`: as of a `Message`. `patience`: how
-    long (micros) its caller waits for its turn; it is sent within that time or not at all (0: however long it takes).
+    once. `unchecked`, `despite_stop`, `author`, `request_id`: as of a `Send`. `callback_data`: as of a `Message`.
+    `patience`: how long (micros) its caller waits for its turn; it is sent within that time or not at all (0: however
+    long it takes).
     """
 
     account: Account
@@ -48,6 +49,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     callback_data: str = ""
     patience: Micros = 0
     author: str = ""
+    request_id: str = ""
 
 
 def keys_of(draft: Draft) -> Keys:
@@ -120,6 +122,7 @@ def queue(ledger: Ledger, draft: Draft, *, window: Micros) -> tuple[Message, Sen
         unchecked=draft.unchecked,
         despite_stop=draft.despite_stop,
         author=draft.author,
+        request_id=draft.request_id,
         expires_at=ledger.now + draft.patience if draft.patience else 0,
         created_at=ledger.now,
         updated_at=ledger.now,

@@ -22,7 +22,7 @@ log = structlog.get_logger("tellwire")
 
 _SECONDS = 1.0
 _PARKING_SECONDS = 60.0
-_TRAFFIC_SECONDS = 10.0
+_TRAFFIC_SECONDS = 5.0
 _MILLI = 1000
 
 
@@ -33,15 +33,23 @@ class EndpointWorker:
         standings, recoveries: what is kept of the endpoints.
         clock: time.
         supplied: called when deliveries were made due.
+        counted: called with an organization's id and how many attempts delivered and failed since the last time.
     """
 
     def __init__(
-        self, standings: HealthStore, recoveries: RecoveryStore, clock: Clock, *, supplied: Callable[[], None]
+        self,
+        standings: HealthStore,
+        recoveries: RecoveryStore,
+        clock: Clock,
+        *,
+        supplied: Callable[[], None],
+        counted: Callable[[str, int, int], None],
     ) -> None:
         self._clock = clock
         self.witness = HealthRecorder()
         self.traffic = TrafficCounter()
         self._standings = standings
+        self._counted = counted
         self.recovering = RecoveryRunner(recoveries, clock, supplied)
         self._loops = (
             _loop("endpoint-health", self._report, _SECONDS),
@@ -83,7 +91,8 @@ class EndpointWorker:
         await report_health(self._standings, self.witness, self._clock)
 
     async def _add_traffic(self) -> None:
-        await add_traffic(self._standings, self.traffic, self._clock)
+        for each in await add_traffic(self._standings, self.traffic, self._clock):
+            self._counted(each.organization_id, each.delivered, each.failed)
 
     async def _park(self) -> None:
         await self._standings.park_left(self._clock.now())
@@ -134,16 +143,16 @@ async def report_health(standings: HealthStore, witness: HealthRecorder, clock: 
         await standings.park(endpoint_id, clock.now())
 
 
-async def add_traffic(standings: HealthStore, traffic: TrafficCounter, clock: Clock) -> None:
-    """Store what this process has counted of the attempts of endpoints."""
+async def add_traffic(standings: HealthStore, traffic: TrafficCounter, clock: Clock) -> Sequence[Traffic]:
+    """Store what this process has counted of the attempts of endpoints, and return it."""
     counted = traffic.take()
-    if not counted:
-        return
-    try:
-        await standings.add_traffic(counted, clock.now())
-    except BaseException:
-        traffic.give_back(counted)
-        raise
+    if counted:
+        try:
+            await standings.add_traffic(counted, clock.now())
+        except BaseException:
+            traffic.give_back(counted)
+            raise
+    return counted
 
 
 class RecoveryStore(Protocol):

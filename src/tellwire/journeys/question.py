@@ -19,7 +19,7 @@ class Question(Struct, frozen=True, kw_only=True):
     """A question, read as everything that it may be; "" is what it cannot be.
 
     `ours`: an id of ours; `digits`: those of a phone number, or of an id of Meta's; `webhook_id`; `wamid`: Meta's id of
-    a message; `request_id`; `words`: a name, or text of a message.
+    a message; `request_id`: of a request to send, the caller's own too; `words`: a name, or text of a message.
     """
 
     text: str
@@ -61,7 +61,7 @@ def asked(text: str) -> Question:
     text = " ".join(text.split())
     low = text.lower()
     if looks_like_id(low):
-        return Question(text=text, ours=low, wamid=text)
+        return Question(text=text, ours=low, wamid=text, request_id=text)
     if low.startswith("msg_"):
         return Question(text=text, webhook_id=low)
     if _REQUEST.fullmatch(low):
@@ -75,5 +75,6 @@ def asked(text: str) -> Question:
         digits=digits,
         webhook_id=text if " " not in text else "",  # a receiver may have been sent one of its own
         wamid=text if " " not in text else "",
+        request_id=text if " " not in text and not digits else "",
         words=text if len(text) >= _LEAST_TEXT else "",
     )

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 EXTRAS = {
     "agents": ("httpx2", "openai", "pydantic_ai"),
+    "oidc": ("jwt",),
     "otel": ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk.trace", "opentelemetry.trace"),
     "s3": ("obstore",),
 }

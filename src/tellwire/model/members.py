@@ -112,3 +112,12 @@ class PortalLink(Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     created_at: Micros = 0
     expires_at: Micros = 0
+
+
+class LoginAttempt(Struct, frozen=True, kw_only=True):
+    """What a login at a provider begins with, and its end is checked against: random texts, and where it leads back."""
+
+    redirect: str
+    state: str
+    nonce: str
+    verifier: str

@@ -145,7 +145,7 @@ class Send(Struct, frozen=True, kw_only=True):
     words. `unchecked`: the customer service window is not checked; `despite_stop`: nor whether they want marketing.
     `tries_until`: after then it is not tried again; 0 before the first attempt. `expires_at`: of a message whose caller
     waits for Meta's answer: it is sent by then or cancelled, and tried once; 0 for all others. `author`: who asked
-    for it, as the audit names them; "" for us.
+    for it, as the audit names them, in the request `request_id`; "" for us.
     """
 
     message_id: str
@@ -168,6 +168,7 @@ class Send(Struct, frozen=True, kw_only=True):
     despite_stop: bool = False
     resent_as: str = ""
     author: str = ""
+    request_id: str = ""
     expires_at: Micros = 0
     created_at: Micros = 0
     updated_at: Micros = 0

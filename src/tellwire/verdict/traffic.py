@@ -84,19 +84,16 @@ class Counts(Struct):
 
 
 class Tally:
-    """What went through one process since it was last written down, by organization. To count costs a look-up and an
-    addition, because the hot path does it."""
+    """What went through one process since it was last written down, by organization."""
 
     def __init__(self) -> None:
         self._counts: dict[str, Counts] = {}
 
-    def attempted(self, organization_id: str, *, delivered: bool) -> None:
-        """Count an attempt to deliver."""
+    def attempted(self, organization_id: str, delivered: int, failing: int) -> None:
+        """Count attempts to deliver, of which each is counted once: by its endpoint, where it was made."""
         counts = self._of(organization_id)
-        if delivered:
-            counts.delivered += 1
-        else:
-            counts.failing += 1
+        counts.delivered += delivered
+        counts.failing += failing
 
     def sent(self, organization_id: str) -> None:
         """Count a message that Meta accepted."""

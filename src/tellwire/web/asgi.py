@@ -133,7 +133,7 @@ async def authenticate(connection: ASGIConnection[Any, Any, Any, Any], handler: 
 
 def context(request: Request[Any, Any, Any]) -> RequestContext:
     """Return the context of a request under `/v1`."""
-    return RequestContext(shared(request.scope), request.auth)
+    return RequestContext(shared(request.scope), request.auth, request.scope["state"]["request_id"])
 
 
 def shared(scope: AnyScope) -> AppState:

@@ -35,7 +35,7 @@ async def enter(request: Request[Any, Any, Any], app_state: AppState, *headers: 
     if caller is None:
         raise Unauthorized(missing)
     app_state.places.take(request.scope, caller.organization_id)  # type: ignore[arg-type]
-    return RequestContext(app_state, caller)
+    return RequestContext(app_state, caller, scope["state"]["request_id"])
 
 
 def allow(context: RequestContext, scopes: tuple[str, ...]) -> None:

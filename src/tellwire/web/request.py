@@ -87,13 +87,14 @@ class AppState:
 
 
 class RequestContext:
-    """The context of one request."""
+    """The context of one request, whose id the caller gave or was given."""
 
-    def __init__(self, app_state: AppState, caller: Caller) -> None:
+    def __init__(self, app_state: AppState, caller: Caller, request_id: str) -> None:
         self.app_state = app_state
         self.services = app_state.services
         self.caller = caller
         self.organization_id = caller.organization_id
+        self.request_id = request_id
 
     @property
     def sees_nobodys(self) -> bool:

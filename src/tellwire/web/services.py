@@ -17,6 +17,7 @@ from tellwire.observability.counters import Counters
 from tellwire.ports.clock import Clock
 from tellwire.ports.formats import Format, Handshake
 from tellwire.ports.http_out import Graph
+from tellwire.ports.login_provider import LoginProvider
 from tellwire.ports.media import MediaStore
 from tellwire.ports.tracing import Tracer
 from tellwire.sending.answers import SendAnswers
@@ -124,9 +125,9 @@ class Services(Struct, frozen=True, kw_only=True):
     `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
     API. `watch` knows what does not work. `counters` holds the process's counts; `engine` is its dispatcher and
     `sending_worker` the loop that sends to Meta, None when it has none; `send_answers` has Meta's answers to messages
-    whose callers wait; `tracer` is there while tracing is on, `phone` under `dev`. `setting_sources` says
-    by field name where each setting came from. `local_key` is a key of this process alone, for the command line of who
-    runs it: it may do what ADMIN_KEY may, and is gone with the process.
+    whose callers wait; `tracer` is there while tracing is on, `phone` under `dev`, `login_provider` where people log in
+    elsewhere. `setting_sources` says by field name where each setting came from. `local_key` is a key of this process
+    alone, for the command line of who runs it: it may do what ADMIN_KEY may, and is gone with the process.
     """
 
     store: Store
@@ -160,5 +161,6 @@ class Services(Struct, frozen=True, kw_only=True):
     send_answers: SendAnswers = SendAnswers()
     tracer: Tracer | None = None
     phone: Phone | None = None
+    login_provider: LoginProvider | None = None
     setting_sources: Mapping[str, str] = {}
     local_key: str = ""

@@ -48,7 +48,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     first, more = capsys.readouterr().out.splitlines()
     assert first == f"tellwire {tellwire.__version__}"
-    assert more == f"Python {platform.python_version()}; extras: agents, otel, s3"
+    assert more == f"Python {platform.python_version()}; extras: agents, oidc, otel, s3"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

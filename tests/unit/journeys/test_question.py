@@ -15,17 +15,17 @@ ID = "0197a000-0000-7000-8000-000000000001"
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        (ID, {"ours": ID, "wamid": ID}),
-        (f" {ID.upper()} ", {"ours": ID, "wamid": ID.upper()}),
+        (ID, {"ours": ID, "wamid": ID, "request_id": ID}),
+        (f" {ID.upper()} ", {"ours": ID, "wamid": ID.upper(), "request_id": ID.upper()}),
         ("msg_0197a00000007000", {"webhook_id": "msg_0197a00000007000"}),
         ("req_" + "0" * 32, {"request_id": "req_" + "0" * 32}),
         ("wamid.HBgN=", {"wamid": "wamid.HBgN="}),
         ("+52 155 8839-2274", {"digits": "5215588392274", "words": "+52 155 8839-2274"}),
         ("(030) 12345", {"words": "(030) 12345"}),
-        ("1234", {"webhook_id": "1234", "wamid": "1234", "words": "1234"}),
+        ("1234", {"webhook_id": "1234", "wamid": "1234", "request_id": "1234", "words": "1234"}),
         ("order  17", {"words": "order 17"}),
-        ("María", {"webhook_id": "María", "wamid": "María", "words": "María"}),
-        ("x", {"webhook_id": "x", "wamid": "x"}),
+        ("María", {"webhook_id": "María", "wamid": "María", "request_id": "María", "words": "María"}),
+        ("x", {"webhook_id": "x", "wamid": "x", "request_id": "x"}),
         ("", {}),
     ],
 )

@@ -282,12 +282,11 @@ def test_messages_of_two_processes_in_any_order() -> None:
 
 def test_what_is_taken_is_counted_once_and_what_is_put_back_again() -> None:
     tally = Tally()
-    tally.attempted("mine", delivered=True)
-    tally.attempted("mine", delivered=False)
+    tally.attempted("mine", 1, 1)
     tally.sent("theirs")
     taken = tally.take()
     assert taken == {"mine": Counts(delivered=1, failing=1), "theirs": Counts(sent=1)}
     assert tally.take() == {}
-    tally.attempted("mine", delivered=True)
+    tally.attempted("mine", 1, 0)
     tally.put_back(taken)
     assert tally.take() == {"mine": Counts(delivered=2, failing=1), "theirs": Counts(sent=1)}

@@ -20,6 +20,7 @@ from tellwire.stores.queries import inbound_posts, media, messages
 from tellwire.stores.queries import tombstones as marks
 from tellwire.stores.queries.paging import MOST_BYTES, columns
 from tellwire.stores.records import inbound_rows
+from tellwire.stores.schema.sending import REQUESTED, sends
 from tellwire.stores.schema.tables import (
     UNUSUAL,
     agent_runs,
@@ -240,6 +241,14 @@ def of_wamid(connection: Connection, searcher: Searcher, accounts: Collection[Ac
         mine, message_table.c.wamid == wamid, message_table.c.organization_id == searcher.organization_id
     )
     return [_message_hit(row) for row in connection.execute(query.limit(searcher.most))] if accounts else []
+
+
+def of_request(connection: Connection, searcher: Searcher, request_id: str) -> list[Hit]:
+    """Return the messages that a request asked to send."""
+    mine = (sends.c.request_id == request_id) & (sends.c.organization_id == searcher.organization_id)
+    same = (message_table.c.id == sends.c.message_id) & (message_table.c.organization_id == sends.c.organization_id)
+    query = select(*_MESSAGE).select_from(sends.join(message_table, same)).where(mine, text(REQUESTED))
+    return [_message_hit(row) for row in connection.execute(query.limit(searcher.most))]
 
 
 def of_meta_file(connection: Connection, searcher: Searcher, meta_id: str) -> list[Hit]:

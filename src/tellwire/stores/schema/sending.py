@@ -9,6 +9,7 @@ from tellwire.stores.schema.metadata import Text, metadata
 OPEN_SEND = "state IN ('scheduled', 'queued', 'sending')"
 DUE_SEND = "state IN ('scheduled', 'queued')"
 IN_FLIGHT = "state = 'sending'"
+REQUESTED = "request_id <> ''"
 NOT_ACCEPTED = "state <> 'accepted'"
 """The sends to which the index for people is limited: few beside the accepted ones, and people search for them."""
 
@@ -35,6 +36,7 @@ sends = Table(
     Column("despite_stop", Boolean, nullable=False),
     Column("resent_as", Text, nullable=False),
     Column("author", Text, nullable=False, server_default=""),  # who asked for it, as the audit names them
+    Column("request_id", Text, nullable=False, server_default=""),  # of the request that asked for it
     Column("expires_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -57,6 +59,7 @@ sends = Table(
     Index("sends_in_flight", "account_id", sqlite_where=text(IN_FLIGHT), postgresql_where=text(IN_FLIGHT)),
     Index("sends_open", "conversation_id", sqlite_where=text(OPEN_SEND), postgresql_where=text(OPEN_SEND)),
     Index("sends_by_start", "account_id", "started_at"),
+    Index("sends_by_request", "request_id", sqlite_where=text(REQUESTED), postgresql_where=text(REQUESTED)),
     Index(
         "sends_unfinished",
         "organization_id",

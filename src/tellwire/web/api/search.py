@@ -14,7 +14,8 @@ from tellwire.web.request import RequestContext
 
 _ERASED = "Somebody or something with this address or id was erased within the last 40 days: nothing of it is kept."
 _NO_REQUESTS = (
-    "Request ids are not kept. Search the server's log for it, or ask with an id from the answer to that request."
+    "Request ids are kept for requests to send a message. Search the server's log for others, or ask with an id from "
+    "the answer to that request."
 )
 _OLDER = "Events, deliveries and received POSTs are kept for {days} days; what is older cannot be found by their ids."
 
@@ -84,6 +85,8 @@ def _of_ids(connection: Connection, searcher: Searcher, accounts: list[Account],
     found: list[Hit] = []
     if question.ours:
         found += finding.of_id(connection, searcher, question.ours)
+    if question.request_id:
+        found += finding.of_request(connection, searcher, question.request_id)
     if question.webhook_id or question.ours:
         found += finding.of_webhook_id(connection, searcher, question.webhook_id or question.ours)
     if question.wamid:
@@ -158,7 +161,7 @@ async def _why_nothing(context: RequestContext, searcher: Searcher, question: Qu
         if await context.read(lambda c, name=name: finding.is_erased(c, searcher, key, accounts, name)):  # type: ignore[misc]
             notes.append(_ERASED)
             return
-    if question.request_id:
+    if question.request_id.startswith("req_"):
         notes.append(_NO_REQUESTS)
     if question.ours or question.webhook_id or question.wamid:
         notes.append(_OLDER.format(days=f"{context.services.settings.retention_days:g}"))

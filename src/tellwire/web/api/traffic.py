@@ -1,9 +1,9 @@
 """Serve `/v1/traffic`: how much goes through, in buckets of time.
 
 Rows are not counted when somebody asks: with millions of messages that is too slow, and an index for it would make
-every message slower. Each process counts in memory what it takes, delivers and sends, and the loop of the verdict adds
-that every 5 s to one row a minute, an hour and a day of each organization (`traffic_counts`). So a span is at most 60
-rows by the primary key. A process that is killed loses the counts of its last 5 s; messages themselves are not lost.
+every message slower. Each process counts in memory what it takes, delivers and sends, and loops add that every few
+seconds to one row a minute, an hour and a day of each organization (`traffic_counts`). So a span is at most 60 rows by
+the primary key. A process that is killed loses the counts of its last seconds; messages themselves are not lost.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ _LONGEST_TRIED = 512
 @get("/login", opt=_OPEN, include_in_schema=False)
 async def login_page(visit: VisitDependency, app_state: StateDependency) -> Response[bytes]:
     """Ask who it is; strangers learn only whether it works."""
-    return await _login_page(visit, app_state)
+    return await login_answer(visit, app_state)
 
 
 @post("/login", opt=_OPEN, include_in_schema=False, status_code=200)
@@ -65,17 +65,18 @@ async def log_in(request: Request[Any, Any, Any], visit: VisitDependency, app_st
         )
         right = counts and fits
 
-    def begin(connection: Connection) -> ConsoleSession | None:
+    def begun_if_right(connection: Connection) -> ConsoleSession | None:
         current = members.password_was_right(connection, member) if member is not None else None
         if current is None:
             return None  # deleted, or given another password since it was read
-        members.entered(connection, current, now)
-        return _stored(connection, app_state, cookie, current, instead)
+        return begin(connection, app_state, cookie, current, instead)
 
     cookie, instead = new_cookie(), digest_of(request, app_state)
-    session = await services.store.write(begin) if right else None
+    session = await services.store.write(begun_if_right) if right else None
     if session is None:
-        return await _login_page(visit, app_state, problem=words("login.wrong"), email=typed, wanted=wanted, status=401)
+        return await login_answer(
+            visit, app_state, problem=words("login.wrong"), email=typed, wanted=wanted, status=401
+        )
     return entering(visit, app_state, session, cookie, wanted)
 
 
@@ -124,8 +125,7 @@ async def enter_by_link(
         member = members.get(connection, link.organization_id, link.member_id)
         if member is None:
             return None
-        members.entered(connection, member, now)
-        return _stored(connection, app_state, cookie, member, instead)
+        return begin(connection, app_state, cookie, member, instead)
 
     waits = has_form(secret) and await services.store.read(lambda c: console_sessions.link_waits(c, name, now))
     session = await services.store.write(taken) if waits else None
@@ -145,7 +145,7 @@ async def log_out(visit: VisitDependency, app_state: StateDependency) -> Respons
     return answer
 
 
-async def _login_page(
+async def login_answer(
     visit: Visit,
     app_state: AppState,
     *,
@@ -154,6 +154,8 @@ async def _login_page(
     wanted: str = "",
     status: int = 200,
 ) -> Response[bytes]:
+    """Return the page that asks who it is, with why the last try did not let them in."""
+    provider = app_state.services.login_provider
     lines = rules.without_names(await app_state.services.watch.lines())
     return visit.page(
         "login.html",
@@ -163,6 +165,7 @@ async def _login_page(
         wanted=wanted or local(visit.query.get("next", "")),
         failing=bool(app_state.services.store.failing),
         trouble=bool(lines),
+        provider=provider.name if provider is not None else "",
     )
 
 
@@ -171,9 +174,10 @@ def new_cookie() -> str:
     return secret_of(secrets.token_bytes(32))
 
 
-def _stored(connection: Connection, app_state: AppState, cookie: str, member: Member, instead: str) -> ConsoleSession:
+def begin(connection: Connection, app_state: AppState, cookie: str, member: Member, instead: str) -> ConsoleSession:
     """Begin a session of a member, as the member is in this transaction, instead of another one of the browser."""
     now = app_state.services.clock.now()
+    members.entered(connection, member, now)
     access = roles.access_of(member)
     session = begun(member.organization_id, access, cookie, now, now + LASTS, member_id=member.id)
     console_sessions.begin(connection, session, instead=instead)

@@ -28,6 +28,7 @@ from tellwire.web.console import (
     message_templates,
     messages,
     numbers,
+    oidc,
     phone,
     portal,
     settings_keys,
@@ -159,7 +160,7 @@ _DEPENDENCIES = {"visit": Provide(visit_of, sync_to_thread=False)}
 HANDLERS = (
     Router(
         "/",
-        route_handlers=[*login.HANDLERS, *portal.HANDLERS, static_file],
+        route_handlers=[*login.HANDLERS, *oidc.HANDLERS, *portal.HANDLERS, static_file],
         exception_handlers={Exception: answer},
         dependencies=_DEPENDENCIES,
     ),

@@ -187,4 +187,4 @@ async def authenticate(request: Ask, app_state: AppState, query: Mapping[str, st
     caller = await app_state.auth.holder(request.scope, token)
     request.scope["auth"] = caller
     app_state.places.take(request.scope, caller.organization_id)  # type: ignore[arg-type]
-    return RequestContext(app_state, caller)
+    return RequestContext(app_state, caller, request.scope["state"]["request_id"])

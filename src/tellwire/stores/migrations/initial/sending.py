@@ -37,6 +37,7 @@ def _sends() -> None:
         sa.Column("despite_stop", sa.Boolean(), nullable=False),
         sa.Column("resent_as", TEXT, nullable=False),
         sa.Column("author", TEXT, nullable=False, server_default=""),
+        sa.Column("request_id", TEXT, nullable=False, server_default=""),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
@@ -44,6 +45,8 @@ def _sends() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("sends_by_start", "sends", ["account_id", "started_at"])
+    where = sa.text("request_id <> ''")
+    op.create_index("sends_by_request", "sends", ["request_id"], sqlite_where=where, postgresql_where=where)
     where = sa.text("state <> 'accepted'")
     op.create_index(
         "sends_unfinished",

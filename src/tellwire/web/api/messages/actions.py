@@ -167,6 +167,7 @@ async def _copy(context: RequestContext, entry: MessageEntry, account: Account, 
         despite_stop=send.despite_stop,
         media=message.media,
         author=context.caller.actor,
+        request_id=context.request_id,
         callback_data=message.callback_data,
     )
 

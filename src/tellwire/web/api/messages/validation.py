@@ -69,6 +69,7 @@ async def well_formed(context: RequestContext, given: MessageDraft) -> Draft:
         despite_stop=despite_stop,
         media=media,
         author=context.caller.actor,
+        request_id=context.request_id,
     )
 
 
