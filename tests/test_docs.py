@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import chain
@@ -39,6 +40,10 @@ GENERATED: dict[str, tuple[Callable[[], str], str]] = {
         "./run config --sending-limits > docs/reference/sending-limits.md",
     ),
     "docs/how-to/doctor.md": (doctor_page.reference, "./run doctor --reference > docs/how-to/doctor.md"),
+    "docs/reference/licences.md": (
+        lambda: str(runpy.run_path(str(ROOT / ".ci/sbom.py"))["page"]()),
+        "./run sbom --licences > docs/reference/licences.md",
+    ),
     "docs/reference/performance.md": (results.made, "python -m bench page"),
 }
 """Page → what it must equal, and the command that makes it so."""
@@ -90,7 +95,7 @@ def wrong_citations(text: str, folder: Path) -> list[str]:
     text = re.sub(r"\s+(?:#:? )?", " ", text)  # a citation may go on behind the end of a line, also in a comment
     wrong = []
     for page, quoted in _CITED.findall(text):
-        there = ROOT / page
+        there = ROOT / page.removeprefix("/")
         if not there.is_file() and not quoted:
             there = next((base / page for base in (folder, REFERENCE) if (base / page).is_file()), there)
         if not there.is_file():

@@ -159,6 +159,20 @@ def test_tools_of_the_tests_are_added_once_and_stay(checkout: Checkout) -> None:
     assert calls.read_text().splitlines()[-1].endswith("requirements-dev.lock downloads=never")
 
 
+def test_both_projects_are_packed_into_one_folder_with_the_time_that_is_given(checkout: Checkout) -> None:
+    checkout.uv()
+    checkout.write("hatchling.py", PROGRAM.replace('"pid"', '"epoch": os.environ.get("SOURCE_DATE_EPOCH"), "pid"'))
+    shutil.copy(checkout.root / "hatchling.py", checkout.root / "sdk/hatchling.py")
+    done = checkout.run("build")
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["cwd"] for each in told] == [str(checkout.root / "sdk"), str(checkout.root)]
+    assert [each["arguments"] for each in told] == [["build", "-d", str(checkout.root / "dist")]] * 2
+    assert [each["epoch"] for each in told] == [None, None]
+    checkout.command("git", f'[ "$*" = "-C {checkout.root} log -1 --format=%ct" ] && echo 1796083200')
+    assert {json.loads(line)["epoch"] for line in checkout.run("build").stdout.splitlines()} == {"1796083200"}
+
+
 @pytest.mark.parametrize("event", ["lock changed", "interrupted", "python gone"])
 def test_an_environment_that_is_not_right_is_made_anew(checkout: Checkout, event: str) -> None:
     calls = checkout.uv()

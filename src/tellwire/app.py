@@ -45,6 +45,7 @@ from tellwire.loops import FairSlots, Loop, Runnable, in_a_thread_one_by_one, in
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
+from tellwire.model.extras import lacking
 from tellwire.model.units import HOUR, Micros
 from tellwire.observability.traces import OtelTracer, open_tracer
 from tellwire.ports.clock import Clock
@@ -253,6 +254,7 @@ class App:
         clock = clock or SystemClock()
         tracer = open_tracer() if settings.tracing and serving else None
         files = open_files(settings.media_location)
+        _check_login(settings)
         opened = await open_store(
             settings.database_url,
             clock=clock,
@@ -322,13 +324,9 @@ def _login_provider(settings: Settings, clock: Clock) -> LoginProvider | None:
     """
     if not settings.oidc_issuer:
         return None
-    for name in ("oidc_client_id", "oidc_client_secret", "public_url"):
-        if not getattr(settings, name):
-            raise BadSettings(f"TELLWIRE_OIDC_ISSUER needs {variable_of(name)}: {SETTINGS[name].all_it_takes}")
-    try:
-        from tellwire.http_client.oidc import HttpLoginProvider  # noqa: PLC0415 - it comes with the extra
-    except ModuleNotFoundError:
-        raise BadSettings("OIDC_ISSUER needs the extra: pip install 'tellwire[oidc]'") from None
+    _check_login(settings)
+    from tellwire.http_client.oidc import HttpLoginProvider  # noqa: PLC0415 - it comes with the extra
+
     return HttpLoginProvider(
         open_sender(reach=ANYWHERE, limits=_PROVIDER_ANSWERS),
         clock,
@@ -338,6 +336,17 @@ def _login_provider(settings: Settings, clock: Clock) -> LoginProvider | None:
         name=settings.oidc_name,
         trusts_email=settings.oidc_trust_email,
     )
+
+
+def _check_login(settings: Settings) -> None:
+    """Raise BadSettings if there is to be a provider and what it needs is missing."""
+    if not settings.oidc_issuer:
+        return
+    for name in ("oidc_client_id", "oidc_client_secret", "public_url"):
+        if not getattr(settings, name):
+            raise BadSettings(f"TELLWIRE_OIDC_ISSUER needs {variable_of(name)}: {SETTINGS[name].all_it_takes}")
+    if missing := lacking("oidc", "OIDC_ISSUER needs"):
+        raise BadSettings(missing)
 
 
 def _deliveries(settings: Settings) -> Reach:

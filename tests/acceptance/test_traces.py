@@ -234,7 +234,7 @@ def test_nothing_of_opentelemetry_is_imported_unless_it_is_on() -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(BadSettings, match=r"pip install 'tellwire\[otel\]'"):
         traces.open_tracer()
 

@@ -15,6 +15,8 @@ from tellwire_sdk.rows import ConversationRow, MessageRow, RowEvent, RowEvents
 from tellwire_sdk.signing import hub_signature, make_secret, secret_key, sign, wappcloud_signature, whsec_form
 from tellwire_sdk.verifying import Headers, verify, verify_token
 
+__version__ = "0.1.0"
+
 __all__ = [
     "ChatMessage",
     "ChatStatus",

@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from tellwire.agents.ports import Model, Reply, TranscriptLine, Usage
 from tellwire.errors import ModelFailed
 from tellwire.model.agents import Agent
+from tellwire.model.extras import lacking
 from tellwire.ports.http_out import Sender
-
-_MISSING = "AI agents need the extra `agents`: pip install 'tellwire[agents]'"
-_LIBRARIES = ("pydantic_ai", "openai", "httpx2")
 
 
 def missing() -> str:
     """Return what to install before a model can be asked; "" when everything is there. Nothing is loaded."""
-    return _MISSING if any(find_spec(each) is None for each in _LIBRARIES) else ""
+    return lacking("agents", "AI agents need")
 
 
 class ChatModel:
@@ -40,8 +37,8 @@ class ChatModel:
         return await self._model.answer(agent, history, usage)
 
     def _load(self) -> Model:
-        try:
-            from tellwire.agents.openai_chat import OpenAIChat  # noqa: PLC0415 - takes a second, and is an extra
-        except ImportError as error:
-            raise ModelFailed(_MISSING, retryable=False) from error
+        if lacks := missing():
+            raise ModelFailed(lacks, retryable=False)
+        from tellwire.agents.openai_chat import OpenAIChat  # noqa: PLC0415 - takes a second, and is an extra
+
         return OpenAIChat(*self._senders)

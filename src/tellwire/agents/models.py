@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tellwire.agents.chat_model import ChatModel
 from tellwire.agents.ports import Model
 from tellwire.agents.scripted import ScriptedModel
-from tellwire.agents.settings import SCRIPTED, settings_of
+from tellwire.agents.settings import is_scripted
 from tellwire.model.agents import Agent
 from tellwire.ports.http_out import Sender
 
@@ -22,6 +22,6 @@ def model_selector(models: Sender, tools: Sender) -> Callable[[Agent], Model]:
     chat, scripted = ChatModel(models, tools), ScriptedModel()
 
     def model_of(agent: Agent) -> Model:
-        return scripted if settings_of(agent).model == SCRIPTED else chat
+        return scripted if is_scripted(agent) else chat
 
     return model_of

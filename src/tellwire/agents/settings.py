@@ -88,6 +88,11 @@ def settings_of(agent: Agent) -> AgentSettings:
     return _decode(agent.options)
 
 
+def is_scripted(agent: Agent) -> bool:
+    """Return whether an agent answers from the script, and so needs no model."""
+    return settings_of(agent).model == SCRIPTED
+
+
 def secret_name(tool: str, header: str) -> str:
     """Return the name of a tool's header value among an agent's secrets."""
     return f"tools/{tool}/{header.lower()}"

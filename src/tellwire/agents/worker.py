@@ -14,10 +14,10 @@ from functools import partial
 import msgspec
 import structlog
 
-from tellwire.agents import decisions
+from tellwire.agents import chat_model, decisions
 from tellwire.agents.decisions import AnswerContext
 from tellwire.agents.ports import Model, Reply, TranscriptLine, Usage
-from tellwire.agents.settings import settings_of
+from tellwire.agents.settings import is_scripted, settings_of
 from tellwire.agents.transcript import transcript
 from tellwire.conversations import agent_turns, outgoing
 from tellwire.conversations.outgoing import partition_of
@@ -96,7 +96,10 @@ class AgentWorker:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to take up turns."""
+        """Begin to take up turns. What no agent could answer without is told now, not when a customer waits."""
+        agents = self._store.registry().agents.values()
+        if (lacks := chat_model.missing()) and any(each.kind == "ai" and not is_scripted(each) for each in agents):
+            log.warning("agents_cannot_answer", cause=lacks)
         self._loop.start()
 
     def wake(self) -> None:

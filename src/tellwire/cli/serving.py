@@ -40,8 +40,6 @@ _NAMES = ("TELLWIRE_HOST", "TELLWIRE_PORT")
 _SWITCH_SECONDS = 0.0005
 """How soon a busy event loop hands the interpreter to the store's writer thread, which asks for it at each statement.
 The default of 5 ms made the writer wait (this value gives up to 1.4 times the messages/s, measured with `bench`)."""
-_GARBAGE_THRESHOLDS = (20_000, 20, 50)
-"""Thresholds of the garbage collector: requests leave hardly any cycles; Python's defaults cost a tenth of the time."""
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
@@ -214,10 +212,9 @@ def _caps(app: App) -> ConnectionCaps:
 
 
 def spare_the_collector() -> None:
-    """Exclude what is loaded by now from garbage collection, and collect less often."""
+    """Exclude what is loaded by now from garbage collection."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
 
 class _Part(Server):

@@ -6,8 +6,6 @@ import ssl
 from datetime import datetime
 from typing import Final
 
-from cryptography import x509
-
 # X509_V_ERR_*, see openssl-verification-options(1)
 NOT_YET_VALID: Final = 9
 EXPIRED: Final = 10
@@ -50,6 +48,8 @@ def date_cause(verify_code: int, certificate: bytes, now: datetime) -> str | Non
         certificate: the server's own, DER.
         now: with a time zone.
     """
+    from cryptography import x509  # noqa: PLC0415 - only what fails needs it
+
     try:
         own = x509.load_der_x509_certificate(certificate)
     except ValueError:

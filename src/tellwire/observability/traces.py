@@ -17,6 +17,7 @@ import structlog
 
 from tellwire.errors import BadSettings
 from tellwire.model.deliveries import Attempt, Work
+from tellwire.model.extras import lacking
 from tellwire.model.inbound import Inbound
 from tellwire.model.units import Micros
 
@@ -51,16 +52,13 @@ def open_tracer() -> OtelTracer:
     Raises:
         BadSettings: the extra `otel` is not installed.
     """
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-        from opentelemetry.sdk.trace.id_generator import IdGenerator  # noqa: PLC0415
-    except ImportError:
-        raise BadSettings(
-            "TRACING is on, but OpenTelemetry is not installed: pip install 'tellwire[otel]', or turn it off"
-        ) from None
+    if missing := lacking("otel", "TRACING needs"):
+        raise BadSettings(missing)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.sdk.trace.id_generator import IdGenerator  # noqa: PLC0415
 
     class PresetIds(IdGenerator):
         """An id generator that gives the ids which were set right before."""

@@ -16,14 +16,9 @@ from litestar.types import Scope as AnyScope
 from tellwire.errors import Busy, Problem
 from tellwire.observability.counters import Counters
 from tellwire.web import sub_path
-from tellwire.web.api import NOUNS
-from tellwire.web.api.media import file_bytes
 from tellwire.web.auth import KNOWN_CALLER
-from tellwire.web.console import routes as console
-from tellwire.web.docs.openapi import document
 from tellwire.web.edge import LARGEST_BODY, Edge, Message, Receive, Scope, Send, request_id_of, send_problem
 from tellwire.web.error_answers import answer
-from tellwire.web.graph import dispatch as graph
 from tellwire.web.inbound import InboundRoute
 from tellwire.web.operations import probes
 from tellwire.web.parameters import Strict, json_body, known_parameters
@@ -32,8 +27,6 @@ from tellwire.web.post_intake import Headers
 from tellwire.web.request import AppState, RequestContext
 from tellwire.web.services import Services
 from tellwire.web.sources import SOURCES_PATH, SourceRoute
-from tellwire.web.wakit import routes as wakit
-from tellwire.web.wappcloud import routes as wappcloud
 
 WEBHOOK_PATH = "/meta/webhook"
 _BARE = (WEBHOOK_PATH, SOURCES_PATH)
@@ -166,7 +159,14 @@ DEPENDENCIES = {
 
 
 def routes() -> list[Any]:
-    """Return everything that Litestar serves."""
+    """Return everything that Litestar serves. Loaded here: a process that has only the probes needs none of it."""
+    from tellwire.web.api import NOUNS  # noqa: PLC0415
+    from tellwire.web.api.media import file_bytes  # noqa: PLC0415
+    from tellwire.web.console import routes as console  # noqa: PLC0415
+    from tellwire.web.graph import dispatch as graph  # noqa: PLC0415
+    from tellwire.web.wakit import routes as wakit  # noqa: PLC0415
+    from tellwire.web.wappcloud import routes as wappcloud  # noqa: PLC0415
+
     return [
         Router(
             "/v1",
@@ -187,6 +187,8 @@ def routes() -> list[Any]:
 def openapi(webhooks: Mapping[str, Any], server: str = "") -> dict[str, Any]:
     """Return the OpenAPI document of this version; `webhooks` describes the webhooks that Tellwire sends, `server` is
     where it is reached, "" for where the document comes from."""
+    from tellwire.web.docs.openapi import document  # noqa: PLC0415
+
     return {**document(routes(), DEPENDENCIES, webhooks), "servers": [{"url": server or "/"}]}
 
 

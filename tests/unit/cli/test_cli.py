@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -45,7 +46,9 @@ def test_without_a_command_the_overview_is_the_complaint(capsys: pytest.CaptureF
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"tellwire {tellwire.__version__}\n"
+    first, more = capsys.readouterr().out.splitlines()
+    assert first == f"tellwire {tellwire.__version__}"
+    assert more == f"Python {platform.python_version()}; extras: agents, oidc, otel, s3"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -125,3 +128,23 @@ def test_commands_start_light(tmp_path: Path) -> None:
     calls = [*([name, "--help"] for name in COMMANDS if name not in ENGINE), ["profiles", "list"]]
     called = ["accounts", "list", "--url", "http://127.0.0.1:9", "--key", "tw_x"]
     assert modules_after(*calls, called, home=tmp_path) & HEAVY == set()
+
+
+STARTS = """
+import sys
+from tellwire.cli import serve
+from tellwire.web.asgi import _routed
+_routed(probes_only=sys.argv[1] == "deliver")
+print(*sys.modules)
+"""
+LATER = {"aiohttp", "alembic", "asyncpg", "cryptography.x509", "opentelemetry.sdk", "prometheus_client", "pydantic_ai"}
+"""What a server needs only for a file of Meta's, a migration, PostgreSQL, a failure, or when somebody asks."""
+FOR_PEOPLE = {"jinja2", "tellwire.web.api", "tellwire.web.console.routes", "tellwire.web.graph.dispatch"}
+
+
+@pytest.mark.parametrize(("role", "unneeded"), [("all", LATER), ("deliver", LATER | FOR_PEOPLE)])
+def test_a_server_loads_what_its_role_needs_at_the_start(role: str, unneeded: set[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", STARTS, role], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert loaded & unneeded == set()
+    assert ("tellwire.web.console.routes" in loaded) == (role == "all")

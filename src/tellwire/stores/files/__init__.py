@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tellwire.errors import BadSettings
+from tellwire.model.extras import lacking
 from tellwire.ports.media import MediaStore
 from tellwire.stores.files.folder import Folder
 
@@ -21,11 +22,10 @@ def open_files(url: str) -> MediaStore:
         case "file":
             return Folder(Path(unquote(parts.path)))
         case "s3":
-            try:
-                # Imported here: obstore comes with the extra `s3`.
-                from tellwire.stores.files.bucket import open_bucket  # noqa: PLC0415
-            except ImportError:
-                raise BadSettings("MEDIA_URL with s3:// needs the extra: pip install 'tellwire[s3]'") from None
+            if missing := lacking("s3", "MEDIA_URL with s3:// needs"):
+                raise BadSettings(missing)
+            from tellwire.stores.files.bucket import open_bucket  # noqa: PLC0415 - of the extra
+
             return open_bucket(url)
         case _:
             raise BadSettings("MEDIA_URL takes file:///FOLDER or s3://BUCKET/PREFIX?endpoint=URL")

@@ -20,7 +20,6 @@ from tellwire.verdict import rules
 from tellwire.verdict.rules import Line
 from tellwire.web.auth import Caller
 from tellwire.web.commit_waits import CommitWaits
-from tellwire.web.operations.exposition import exposition
 from tellwire.web.operations.metrics import MetricSources
 from tellwire.web.request import AppState, StateDependency
 from tellwire.web.responses import json_response, raw_json_response
@@ -160,6 +159,8 @@ async def version(request: Request[Any, Any, Any], app_state: StateDependency) -
 async def metrics(request: Request[Any, Any, Any], app_state: StateDependency) -> Response[bytes]:
     """Prometheus metrics: all of them for operators, and for everybody where OPEN_OPERATIONS is set; with another key
     those of its organization."""
+    from tellwire.web.operations.exposition import exposition  # noqa: PLC0415 - many an installation is never scraped
+
     who = await _known(request, app_state)
     services = app_state.services
     registry = services.store.registry()
