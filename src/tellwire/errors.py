@@ -11,7 +11,8 @@ TellwireError
 ├── AlreadyRunning          another process owns this SQLite file
 ├── NotMigrated             a database without this version's schema
 ├── media.uploads.NotUploaded   a file that a message names could not be brought to Meta
-├── cli.dev.rest.Rejected       an answer of the server to `tellwire dev` that is not 2xx
+├── cli.client.Rejected         an answer of the server to a command that is not 2xx
+├── cli.client.NoServer         nothing answers at the URL of the server that a command talks to
 └── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason
     ├── BadRequest 400      ├── Unauthorized 401    ├── NotAllowed 403    ├── NotFound 404
     ├── QuotaExceeded 409   ├── Conflict 409        ├── TooBig 413          ├── WrongType 415

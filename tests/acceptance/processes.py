@@ -25,17 +25,19 @@ SECONDS = 60
 T = TypeVar("T")
 
 
-def environment(**settings: str) -> dict[str, str]:
+def environment(home: Path | None = None, **settings: str) -> dict[str, str]:
     """The environment of a process: ours without any setting, and those that are named (without their prefix).
 
-    What listens takes a port of the system's choice unless `PORT` is named.
+    What listens takes a port of the system's choice unless `PORT` is named. `home` is where profiles are kept, so that
+    a command finds the servers of its own test alone; without it none are kept.
     """
     # The second would make every start compile everything; the third would hide output that is not flushed.
     dropped = ("TELLWIRE_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     ours = {f"TELLWIRE_{name}": value for name, value in ({"PORT": "0"} | settings).items()}
     path = os.pathsep.join(str(ROOT / folder) for folder in ("src", "sdk/src"))
-    return kept | ours | {"PYTHONPATH": path}
+    config = str(home / ".config") if home else os.devnull
+    return kept | ours | {"PYTHONPATH": path, "XDG_CONFIG_HOME": config}
 
 
 def tellwire(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +45,7 @@ def tellwire(*arguments: str, cwd: Path, **settings: str) -> subprocess.Complete
     return subprocess.run(
         [sys.executable, "-m", "tellwire", *arguments],
         cwd=cwd,
-        env=environment(**settings),
+        env=environment(cwd, **settings),
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -61,7 +63,7 @@ class Running:
         self.process = subprocess.Popen(
             [*within, sys.executable, "-m", "tellwire", *arguments],
             cwd=cwd,
-            env=environment(**settings),
+            env=environment(cwd, **settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

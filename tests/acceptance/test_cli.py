@@ -22,7 +22,7 @@ import pytest
 from tests.acceptance.processes import Running, catching, every, logged_url, request, running, tellwire, until
 
 import tellwire_sdk
-from tellwire.cli import main
+from tellwire.cli import MISUSED, NOT_FOUND, main
 from tellwire.cli.dev.catcher import Catch
 from tellwire.simulator import BUSINESS, PEOPLE, Customer, body_of
 from tellwire_sdk import MessageRow, RowEvent
@@ -130,19 +130,19 @@ def test_wrong_usage_is_said_in_a_line(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        (["keys", "create", "--scope", "cook"], "scopes"),
-        (["keys", "revoke", "nobody"], "no API key"),
-        (["login-link", "--email", "nobody@example.com"], "no such member"),
-        (["accounts", "show", "1"], "no account"),
-        (["endpoints", "create", "ftp://x", "--format", "row"], "url"),
-        (["endpoints", "pause", "0199a7c2-4f10-7c3a-9d55-0a1b2c3d4e5f"], "no webhook endpoint"),
+        (["keys", "create", "--scope", "cook"], MISUSED, "scopes"),
+        (["keys", "revoke", "nobody"], NOT_FOUND, "no API key"),
+        (["login-link", "--email", "nobody@example.com"], MISUSED, "no such member"),
+        (["accounts", "show", "1"], NOT_FOUND, "no account"),
+        (["endpoints", "create", "ftp://x", "--format", "row"], MISUSED, "url"),
+        (["endpoints", "pause", "0199a7c2-4f10-7c3a-9d55-0a1b2c3d4e5f"], NOT_FOUND, "no webhook endpoint"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(arguments: list[str], said: str, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_said_in_a_line(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
     done = tellwire(*arguments, cwd=tmp_path)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -447,7 +447,7 @@ def test_the_openapi_document_needs_no_database(tmp_path: Path) -> None:
     assert json.loads(tellwire("openapi", cwd=tmp_path).stdout) == document
 
 
-@pytest.mark.parametrize(("url", "code"), [("http://nowhere.invalid/", 1), ("http://localhost/", 0)])
+@pytest.mark.parametrize(("url", "code"), [("http://nowhere.invalid/", MISUSED), ("http://localhost/", 0)])
 def test_http_is_only_for_names_that_lead_to_the_allow_list(tmp_path: Path, url: str, code: int) -> None:
     allowed = {"DELIVERY_ALLOW_CIDRS": "127.0.0.0/8,::1/128"}
     made = tellwire("endpoints", "create", url, "--format", "row", cwd=tmp_path, **allowed)

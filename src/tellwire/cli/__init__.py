@@ -15,8 +15,8 @@ from typing import NamedTuple
 from tellwire import __version__
 from tellwire.errors import BadSettings, TellwireError
 
-DONE, FAILED, MISUSED = 0, 1, 2
-"""Exit codes: success; failure; wrong usage or settings."""
+DONE, FAILED, MISUSED, NO_SERVER, NOT_FOUND = 0, 1, 2, 3, 4
+"""Exit codes: success; failure; wrong usage, settings or input; no server answers; there is nothing of this name."""
 
 
 class Command(NamedTuple):
@@ -58,6 +58,12 @@ COMMANDS = {
         function="login_link",
         help="print a link that lets somebody into the console once",
         example="tellwire login-link --email ana@example.com",
+    ),
+    "profiles": Command(
+        module="tellwire.cli.profiles_command",
+        function="profiles",
+        help="list, save and remove the servers that commands talk to",
+        example="tellwire profiles list",
     ),
     "accounts": Command(
         module="tellwire.cli.accounts",
@@ -155,7 +161,7 @@ def _run(name: str, rest: list[str]) -> int:
     except BadSettings as error:
         return _complain(str(error), MISUSED)
     except TellwireError as error:
-        return _complain(str(error), FAILED)
+        return _complain(str(error), getattr(error, "exit_code", FAILED))
     except Abort:
         return _complain("aborted", FAILED)
     return code if isinstance(code, int) else DONE

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tellwire.cli.api import ask
 from tellwire.cli.output import Json, print_json
-from tellwire.cli.records import Organization, print_record, print_records, secret_of
+from tellwire.cli.records import print_record, print_records, secret_of
+from tellwire.cli.server import Api, talks_to_server
 
 accounts = typer.Typer(
     help="Create, list, show and delete accounts (WhatsApp business numbers).",
@@ -22,7 +22,9 @@ Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="phone_number_id, o
 
 
 @accounts.command(epilog="Example: tellwire accounts create 100200300400500 --name Shop --app-secret @app-secret.txt")
+@talks_to_server(or_database=True)
 def create(
+    api: Api,
     phone_number_id: Annotated[str, typer.Argument(help="Meta's id of the number, not the number itself.")],
     *,
     name: Annotated[str, typer.Option(help="What you call it.")] = "",
@@ -32,7 +34,6 @@ def create(
     app_secret: Annotated[
         str, typer.Option(metavar="SECRET", help="Of an app of its own; @FILE reads it from a file.")
     ] = "",
-    organization: Organization = "",
     json: Json = False,
 ) -> None:
     """Create an account. What has come for its number before is applied by the running server, or the next one."""
@@ -45,26 +46,29 @@ def create(
         "app_secret": secret_of("--app-secret", app_secret),
     }
     given = {field: value for field, value in draft.items() if value}
-    print_record(ask(lambda api: api.call("POST", _NOUN, body=given), organization=organization), as_json=json)
+    print_record(api.call("POST", _NOUN, body=given), as_json=json)
 
 
 @accounts.command("list", epilog="Example: tellwire accounts list --json")
-def list_(*, organization: Organization = "", json: Json = False) -> None:
+@talks_to_server(or_database=True)
+def list_(api: Api, *, json: Json = False) -> None:
     """List the accounts."""
-    rows = ask(lambda api: api.every(_NOUN), organization=organization)
+    rows = api.every(_NOUN)
     print_records(rows, ("id", "phone_number_id", "display_phone_number", "name", "created_at"), as_json=json)
 
 
 @accounts.command(epilog="Example: tellwire accounts show 100200300400500")
-def show(account: Name, *, organization: Organization = "", json: Json = False) -> None:
+@talks_to_server(or_database=True)
+def show(api: Api, account: Name, *, json: Json = False) -> None:
     """Show an account; its secrets only as there or not there."""
-    print_record(ask(lambda api: api.call("GET", _NOUN, account), organization=organization), as_json=json)
+    print_record(api.call("GET", _NOUN, account), as_json=json)
 
 
 @accounts.command(epilog="Example: tellwire accounts delete 100200300400500")
-def delete(account: Name, *, organization: Organization = "", json: Json = False) -> None:
+@talks_to_server(or_database=True)
+def delete(api: Api, account: Name, *, json: Json = False) -> None:
     """Delete an account; its conversations and messages stay, what comes for its number is unrouted from now on."""
-    ask(lambda api: api.call("DELETE", _NOUN, account), organization=organization)
+    api.call("DELETE", _NOUN, account)
     if json:
         print_json({"ok": True})
     else:

@@ -10,9 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tellwire.cli.api import Api, ask
 from tellwire.cli.output import Json, print_json, print_table
-from tellwire.cli.records import Organization
+from tellwire.cli.server import Api, talks_to_server
 from tellwire.errors import BadSettings
 from tellwire.model.sources import META
 
@@ -22,7 +21,9 @@ _COLUMNS = ("source_name", "missing_from_name", "kind", "what", "phone_number_id
 _PAGE = "200"
 
 
+@talks_to_server(or_database=True)
 def compare(
+    api: Api,
     *,
     since: Annotated[str, typer.Option(metavar="SPAN", help="How far back: a number with s, m, h or d.")] = "24h",
     a: Annotated[str, typer.Option("--a", metavar="SOURCE", help="A source's id or name; meta is Meta itself.")] = META,
@@ -32,13 +33,12 @@ def compare(
     grace: Annotated[
         str, typer.Option(metavar="SPAN", help="Items younger than this are not judged: they may be on their way.")
     ] = "5m",
-    organization: Organization = "",
     json: Json = False,
 ) -> None:
     """List the messages and statuses that one source had and the other had not. Exits with 1 when there are any."""
     begun = datetime.fromtimestamp(time.time(), UTC) - _span("--since", since)
     query = {"a": a, "since": begun.isoformat(), "grace_seconds": str(int(_span("--grace", grace).total_seconds()))}
-    found = ask(lambda api: _compared(api, query | ({"b": b} if b else {})), organization=organization)
+    found = _compared(api, query | ({"b": b} if b else {}))
     if json:
         print_json(found)
     else:
@@ -47,13 +47,13 @@ def compare(
         raise typer.Exit(1)
 
 
-async def _compared(api: Api, query: dict[str, str]) -> dict[str, Any]:
+def _compared(api: Api, query: dict[str, str]) -> dict[str, Any]:
     """Return all pages as one; what came after the first one is not judged in the others either."""
-    found: dict[str, Any] = await api.call("GET", "sources", "compare", query={**query, "limit": _PAGE})
+    found: dict[str, Any] = api.call("GET", "sources", "compare", query={**query, "limit": _PAGE})
     cursor = found.pop("next_cursor")
     while cursor is not None:
         asked = query | {"until": found["until"], "limit": _PAGE, "cursor": cursor}
-        page = await api.call("GET", "sources", "compare", query=asked)
+        page = api.call("GET", "sources", "compare", query=asked)
         found["data"] += page["data"]
         cursor = page["next_cursor"]
     return found

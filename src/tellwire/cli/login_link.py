@@ -6,23 +6,24 @@ from typing import Annotated
 
 import typer
 
-from tellwire.cli.api import ask
 from tellwire.cli.output import Json, print_json
-from tellwire.cli.records import Organization, print_once
+from tellwire.cli.records import print_once
+from tellwire.cli.server import Api, talks_to_server
 
 _NOUN = "login-links"
 
 
+@talks_to_server(or_database=True)
 def login_link(
+    api: Api,
     *,
     email: Annotated[
         str, typer.Option(help="The member whom it lets in; who runs the installation unless given.")
     ] = "",
-    organization: Organization = "",
     json: Json = False,
 ) -> None:
     """Print a link that lets somebody into the console once, within 15 minutes, also a member who is locked out."""
-    made = ask(lambda api: api.call("POST", _NOUN, body={"email": email} if email else {}), organization=organization)
+    made = api.call("POST", _NOUN, body={"email": email} if email else {})
     if json:
         print_json(made)
     else:

@@ -1,9 +1,10 @@
-"""Print what commands show: one JSON document, or a table for people."""
+"""Print what commands show: one JSON document, or a table for people that fits their terminal."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -11,6 +12,11 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 """The option that every command has."""
+JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON document a line, as they come.")]
+"""The option of commands that list or follow."""
+
+_NARROWEST = 8
+_GAP = 2
 
 
 def print_json(value: object) -> None:
@@ -19,10 +25,33 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
+def print_json_lines(values: Iterable[object]) -> None:
+    """Print each value as one line of JSON, as it comes."""
+    for value in values:
+        print_json(value)
+
+
 def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> None:
-    """Print left-aligned columns on stdout, without padding after the last one."""
+    """Print left-aligned columns on stdout, without padding after the last one.
+
+    On a terminal the widest columns give way until a line fits; through a pipe everything is printed whole.
+    """
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if sys.stdout.isatty():
+        widths = fitting(widths, os.get_terminal_size(sys.stdout.fileno()).columns)
     for line in lines:
-        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        cells = [_cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True)]
+        sys.stdout.write((" " * _GAP).join(cells).rstrip() + "\n")
+
+
+def fitting(widths: Sequence[int], columns: int) -> list[int]:
+    """Return column widths whose line fits into so many columns: the widest become narrower, none below 8."""
+    fitted, most = list(widths), columns - _GAP * (len(widths) - 1)
+    while sum(fitted) > most and max(fitted) > _NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else cell[: width - 1] + "…"

@@ -5,16 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from tellwire.cli.output import print_json, print_table
 from tellwire.errors import BadSettings
-
-Organization = Annotated[
-    str, typer.Option("--organization", metavar="ID", help="Act in this organization, not in the default one.")
-]
 
 
 def print_records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

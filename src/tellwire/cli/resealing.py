@@ -11,7 +11,7 @@ from msgspec import Struct
 from tellwire.app import App
 from tellwire.cli import settings_in_force
 from tellwire.cli.database import usable
-from tellwire.cli.output import Json, print_json
+from tellwire.cli.output import print_json
 from tellwire.cli.serving import log_to_stderr
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.settings import Settings
@@ -25,14 +25,11 @@ class _Done(Struct):
     failed: list[str] = []
 
 
-def reseal(*, json: Json = False) -> int:
-    """Encrypt every stored secret anew under the first of the MASTER_KEYs; the others are not needed afterwards.
-
-    Safe beside a running server that has the same keys, at any time, again.
-    """
+def reseal(*, as_json: bool) -> int:
+    """Encrypt every stored secret anew, print how many, and return the exit code."""
     log_to_stderr()
     done = asyncio.run(_reseal(settings_in_force.load()))
-    if json:
+    if as_json:
         print_json(done)
     else:
         sys.stdout.write(f"{done.reencrypted} secrets were encrypted anew under the first master key\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+from contextlib import nullcontext
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,7 +13,7 @@ import typer
 from msgspec.structs import replace
 
 from tellwire.app import App
-from tellwire.cli import DONE, settings_in_force
+from tellwire.cli import DONE, profiles, settings_in_force
 from tellwire.cli.database import usable
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.serving import GRACE_SECONDS, Site, bind, log_to_stderr, run, url_of
@@ -56,13 +58,16 @@ async def _serve(stop: asyncio.Event, settings: Settings, role: Role, *, migrate
             app = await App.open(settings, role=role.value, migrate=migrate)
         try:
             await app.start()
-            site = Site(app, sock)
+            key = f"tw_{secrets.token_urlsafe(32)}"
+            site = Site(app, sock, local_key=key)
             await site.start()
             url = url_of(sock)
-            log.info("ready", url=url, role=role.value, database=str(settings.sqlite_path or "postgresql"))
-            if as_json:
-                print_json({"event": "ready", "url": url})
-            await stop.wait()
+            serves_api = role is not Role.DELIVER
+            with profiles.left_by("serve", url=url, key=key, settings=settings) if serves_api else nullcontext():
+                log.info("ready", url=url, role=role.value, database=str(settings.sqlite_path or "postgresql"))
+                if as_json:
+                    print_json({"event": "ready", "url": url})
+                await stop.wait()
             log.info("stopping", grace_seconds=GRACE_SECONDS)
             await site.stop()
         finally:

@@ -108,7 +108,7 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def services_of(app: App, phone: Phone | None = None) -> Services:
+def services_of(app: App, phone: Phone | None = None, *, local_key: str = "") -> Services:
     """Return the services of an app that its web layer needs."""
     return Services(
         store=app.store,
@@ -143,6 +143,7 @@ def services_of(app: App, phone: Phone | None = None) -> Services:
         tracer=app.tracer,
         phone=phone,
         setting_sources=_setting_sources(),
+        local_key=local_key,
     )
 
 
@@ -156,10 +157,16 @@ class Site:
     """The HTTP server of an app on a listening socket, in the running loop."""
 
     def __init__(
-        self, app: App, sock: socket.socket, *, grace_seconds: int = GRACE_SECONDS, phone: Phone | None = None
+        self,
+        app: App,
+        sock: socket.socket,
+        *,
+        grace_seconds: int = GRACE_SECONDS,
+        phone: Phone | None = None,
+        local_key: str = "",
     ) -> None:
         self._server = _Part(
-            create_app(services_of(app, phone), probes_only=app.role == "deliver"),
+            create_app(services_of(app, phone, local_key=local_key), probes_only=app.role == "deliver"),
             grace_seconds=grace_seconds,
             caps=_caps(app),
         )

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import structlog
+from collections.abc import Mapping, Sequence
 
 from tellwire import settings as settings_room
-from tellwire.observability import logs
 from tellwire.settings import LoadedSettings, NearMiss, Settings
-
-log = structlog.get_logger("tellwire")
 
 
 def load(*, defaults: Mapping[str, object] | None = None) -> Settings:
@@ -26,10 +21,18 @@ def read(*, defaults: Mapping[str, object] | None = None) -> LoadedSettings:
     """Return the settings and where each came from, with the same warnings."""
     loaded = settings_room.read(defaults=defaults)
     if loaded.ignored:
-        logs.set_up()
-    for each in loaded.ignored:
-        log.warning("setting_without_prefix", variable=each.variable, hint=hint(each))
+        _warn(loaded.ignored)
     return loaded
+
+
+def _warn(ignored: Sequence[NearMiss]) -> None:
+    import structlog  # noqa: PLC0415 - seldom needed, and commands start fast
+
+    from tellwire.observability import logs  # noqa: PLC0415
+
+    logs.set_up()
+    for each in ignored:
+        structlog.get_logger("tellwire").warning("setting_without_prefix", variable=each.variable, hint=hint(each))
 
 
 def hint(ignored: NearMiss) -> str:

@@ -13,7 +13,12 @@ from tellwire.settings.setting import Setting
 from tellwire.settings.values import LOOPBACK, MASK, AppSecret, ProxyAddress
 
 PREFIX = "TELLWIRE_"
-OTHER_VARIABLES = {"TELLWIRE_CONFIG": "Path of the settings file, instead of `tellwire.toml` in the working directory."}
+OTHER_VARIABLES = {
+    "TELLWIRE_CONFIG": "Path of the settings file, instead of `tellwire.toml` in the working directory.",
+    "TELLWIRE_URL": "The server that commands talk to, as `--url`.",
+    "TELLWIRE_KEY": "The API key that commands send to it, as `--key`.",
+    "TELLWIRE_PROFILE": "The profile of the server that commands talk to, as `--profile`.",
+}
 """Variables with our prefix that are no settings."""
 
 DEV_DEFAULTS: Mapping[str, object] = {
@@ -309,8 +314,11 @@ class Settings(QuotaFields, frozen=True, kw_only=True):
     @property
     def base_url(self) -> str:
         """The beginning of links: PUBLIC_URL or what HOST and PORT say, without a slash at the end."""
-        if self.public_url:
-            return self.public_url
+        return self.public_url or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """Where this machine reaches the server: what HOST and PORT say."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - recognised, not bound
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 

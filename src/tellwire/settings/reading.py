@@ -65,7 +65,8 @@ def read(
     for each in misspelt_prefixes(environ):
         raise BadSettings(f"{each.variable} is not a setting; did you mean {each.meant}?")
     ours = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value.strip()}
-    found = _in_file(folder, ours.pop("TELLWIRE_CONFIG", None)) | _in_environment(folder, ours)
+    others = {name: ours.pop(name) for name in OTHER_VARIABLES if name in ours}
+    found = _in_file(folder, others.get("TELLWIRE_CONFIG")) | _in_environment(folder, ours)
     values: dict[str, Any] = {**(defaults or {}), **{name: _parsed(name, each) for name, each in found.items()}}
     settings = Settings(**values)
     if settings.sqlite_path is None and not settings.master_key:

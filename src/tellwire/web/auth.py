@@ -148,9 +148,8 @@ class Auth:
         self._clock = services.clock
         self._counters = services.counters
         self._wrong_keys = WrongKeys()
-        self._admin = (
-            hashlib.sha256(services.settings.admin_key.encode()).digest() if services.settings.admin_key else b""
-        )
+        given = ((services.settings.admin_key, "ADMIN_KEY"), (services.local_key, "command line"))
+        self._operators = tuple((hashlib.sha256(key.encode()).digest(), actor) for key, actor in given if key)
 
     async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Authenticate the caller and check the handler's scopes (`opt["scopes"]`), as a guard of Litestar's.
@@ -207,8 +206,10 @@ class Auth:
         return caller.key is None or await self.ring.find(caller.key.hash) is not None
 
     async def _of_key(self, key: str, peer: str) -> Caller:
-        if self._admin and hmac.compare_digest(hashlib.sha256(key.encode()).digest(), self._admin):
-            return Caller(DEFAULT_ORGANIZATION, frozenset(("admin",)), "ADMIN_KEY", operator=True)
+        digest = hashlib.sha256(key.encode()).digest()
+        for known, actor in self._operators:
+            if hmac.compare_digest(digest, known):
+                return Caller(DEFAULT_ORGANIZATION, frozenset(("admin",)), actor, operator=True)
         record = None
         if api_keys.has_key_form(key):
             together = self._wrong_keys.too_many(peer, self._clock.now())

@@ -125,7 +125,8 @@ class Services(Struct, frozen=True, kw_only=True):
     API. `watch` knows what does not work. `counters` holds the process's counts; `engine` is its dispatcher and
     `sending_worker` the loop that sends to Meta, None when it has none; `send_answers` has Meta's answers to messages
     whose callers wait; `tracer` is there while tracing is on, `phone` under `dev`. `setting_sources` says
-    by field name where each setting came from.
+    by field name where each setting came from. `local_key` is a key of this process alone, for the command line of who
+    runs it: it may do what ADMIN_KEY may, and is gone with the process.
     """
 
     store: Store
@@ -160,3 +161,4 @@ class Services(Struct, frozen=True, kw_only=True):
     tracer: Tracer | None = None
     phone: Phone | None = None
     setting_sources: Mapping[str, str] = {}
+    local_key: str = ""

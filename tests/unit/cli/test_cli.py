@@ -97,14 +97,31 @@ def test_config_prints_values_with_their_source_and_no_secret(tmp_path: Path) ->
     assert re.search(r"(?m)^TELLWIRE_PORT +TELLWIRE_PORT +1234$", table)
 
 
-def test_the_overview_imports_nothing_heavy() -> None:
-    program = "import sys; from tellwire.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+HEAVY = {"litestar", "sqlalchemy", "structlog", "uvicorn", "asyncio", "cryptography", "aiohttp", "rich"}
+ENGINE = {"dev", "serve", "migrate", "simulate", "openapi", "config"}
+"""The commands that are the engine, or describe it: they need what it needs."""
+
+
+def modules_after(*calls: list[str], home: Path) -> set[str]:
+    """The modules that a process has imported once these commands have run."""
+    program = f"import sys; from tellwire.cli import main; [main(each) for each in {[*calls]!r}]; "
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PYTHONPATH": str(Path(tellwire.__file__).parent.parent)},
+        [sys.executable, "-c", program + "print(*sys.modules, file=sys.stderr)"],
+        env={"PYTHONPATH": str(Path(tellwire.__file__).parent.parent), "XDG_CONFIG_HOME": str(home)},
         capture_output=True,
         text=True,
         check=True,
+        cwd=home,
     )
-    heavy = {"litestar", "sqlalchemy", "pydantic", "typer", "rich", "structlog", "uvicorn", "asyncio", "cryptography"}
-    assert set(done.stderr.split()) & heavy == set()
+    return set(done.stderr.split())
+
+
+def test_the_overview_imports_nothing_heavy(tmp_path: Path) -> None:
+    assert modules_after(["--help"], home=tmp_path) & (HEAVY | {"typer", "pydantic"}) == set()
+
+
+def test_commands_start_light(tmp_path: Path) -> None:
+    """One that talks to a server imports nothing of the engine. Nobody listens where the last call goes."""
+    calls = [*([name, "--help"] for name in COMMANDS if name not in ENGINE), ["profiles", "list"]]
+    called = ["accounts", "list", "--url", "http://127.0.0.1:9", "--key", "tw_x"]
+    assert modules_after(*calls, called, home=tmp_path) & HEAVY == set()

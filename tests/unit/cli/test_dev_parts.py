@@ -456,7 +456,7 @@ def test_a_server_that_is_not_there_costs_a_line_and_no_more() -> None:
     replies = Replies(Rest(f"http://127.0.0.1:{port}", "key"), told, person="p", simulated=True, answer=None)
     asyncio.run(replies.send_all(lines("Hello", "/resume")))
     assert [each.partition(": ")[2].partition(":")[0] for each in told.not_sent_because] == [
-        "POST /v1/messages",
+        "no answer from the server at http",
         "nobody has written yet",
     ]
 

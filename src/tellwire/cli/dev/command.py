@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tellwire.cli import DONE, FAILED
+from tellwire.cli import DONE, FAILED, profiles
 from tellwire.cli.dev.catcher import Catch, CatchCounts
 from tellwire.cli.dev.chat import BeforePost, ChattingCustomer, both
 from tellwire.cli.dev.home import FOLDER, clear, keep, lock, make_home
@@ -136,7 +136,8 @@ async def _live(
             link = await stack.rest.call("POST", "/v1/login-links", {})
             screen.ready(stack, home, settings, console=link["url"], notes=_moved(stack, ports))
             try:
-                await _unless(stop, _happenings(customer, replies, silent=silent))
+                with profiles.left_by("dev", url=stack.url, key=settings.admin_key, settings=settings):
+                    await _unless(stop, _happenings(customer, replies, silent=silent))
             finally:
                 await replies.stop()
         journeys.close()

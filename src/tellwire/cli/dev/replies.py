@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
+from tellwire.cli.client import Rejected
 from tellwire.cli.dev.catcher import Catch
-from tellwire.cli.dev.rest import Rejected, Rest
+from tellwire.cli.dev.rest import Rest
 from tellwire.errors import TellwireError
 from tellwire.simulator import BUSINESS, PEOPLE
 from tellwire_sdk import MessageRow, RowEvent
@@ -78,7 +79,7 @@ class Replies:
                 elif line:
                     await self._send(line)
             except Rejected as rejected:
-                self._screen.not_sent(rejected.status, rejected.said)
+                self._screen.not_sent(rejected.status, str(rejected))
             except TellwireError as error:
                 self._screen.not_sent(None, str(error))
 
