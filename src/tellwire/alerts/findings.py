@@ -90,7 +90,7 @@ def by_key(lines: Iterable[Line]) -> dict[Key, Line]:
         first = found.get(key)
         if first is None:
             found[key] = line
-        elif first.cause != line.cause:
+        elif line.cause not in first.cause:
             severity = max(first.severity, line.severity, key=GRAVITY.index)
             found[key] = replace(first, cause=f"{first.cause} {line.cause}", own_severity=severity)
     return found

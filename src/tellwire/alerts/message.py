@@ -11,7 +11,7 @@ from msgspec import Struct
 from tellwire.alerts.findings import GRAVITY
 from tellwire.alerts.rules import Item
 from tellwire.model.units import MICROS, Micros
-from tellwire.observability.logs import masked
+from tellwire.observability.masking import masked
 from tellwire.verdict.remedies import command_of
 from tellwire.verdict.rules import Line, Severity
 
@@ -76,7 +76,11 @@ def paragraph(message: Message, item: Item) -> tuple[str, list[str]]:
 
 def _lines(message: Message, item: Item, line: Line) -> Iterator[str]:
     begun = line.since or item.finding.begun_at
-    whose = f" Organization: {message.names.get(line.organization_id) or line.organization_id}." if line.organization_id else ""
+    whose = (
+        f" Organization: {message.names.get(line.organization_id) or line.organization_id}."
+        if line.organization_id
+        else ""
+    )
     if item.finding.over_at:
         over = item.finding.over_at
         yield f"From {clock_time(begun)} to {clock_time(over)} ({_lasted(over - begun)}).{whose}"

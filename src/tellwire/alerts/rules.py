@@ -69,10 +69,10 @@ def _news(finding: Finding, channel: Channel, limits: Thresholds, now: Micros) -
     if known is not None:
         if finding.over_at:
             return "over"
-        if (finding.line.kind, severity) == (known.kind, known.severity):
-            return None
-        worse = GRAVITY.index(severity) > GRAVITY.index(known.severity)
-        return "changed" if worse or now - known.at >= FLAPPING else None
+        if GRAVITY.index(severity) > GRAVITY.index(known.severity):
+            return "changed"
+        # One that eases is told with its next reminder: processes that see it differently would take turns.
+        return "changed" if finding.line.kind != known.kind and now - known.at >= FLAPPING else None
     lasted = (finding.over_at or now) - finding.begun_at
     flaps = told is not None and (finding.over_at or now) - told.came_at < FLAPPING
     if not grave or flaps or lasted < limits.after:

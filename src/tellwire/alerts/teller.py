@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from tellwire.alerts import rules
 from tellwire.alerts.channels import Route, Sent
-from tellwire.alerts.findings import STORE_FAILING, Channel, Finding, Key, by_key, is_over
+from tellwire.alerts.findings import STORE_FAILING, Channel, ChannelName, Finding, Key, by_key, is_over
 from tellwire.alerts.message import Message
 from tellwire.alerts.ports import AlertStore, Remembered
 from tellwire.alerts.rules import Thresholds
@@ -39,7 +39,7 @@ _MOST = 500
 class Tested(Struct, frozen=True):
     """What a channel answered to a test, within so many milliseconds."""
 
-    channel: str
+    channel: ChannelName
     to: str
     sent: Sent
     milliseconds: int
@@ -71,7 +71,7 @@ class Alerts:
         self._store, self._clock, self._tells, self._url, self._counters = store, clock, tells, url, counters
         self._up_since = clock.now()
         self._lines: dict[Key, Line] = {}
-        self._noted: dict[Key, tuple[str, str]] = {}
+        self._noted: Mapping[Key, tuple[str, str]] = {}
         self._noted_at: Micros = 0
         self._known = Remembered()
         self._told_last = False

@@ -77,6 +77,12 @@ COMMANDS = {
         help="create, list, show, test, pause, resume, recover and delete webhook endpoints, rotate their secrets",
         example="tellwire endpoints create https://example.com/webhook --format row",
     ),
+    "alerts": Command(
+        module="tellwire.cli.alerts",
+        function="alerts",
+        help="send a test alert through every channel, list what was told",
+        example="tellwire alerts test",
+    ),
     "compare": Command(
         module="tellwire.cli.compare",
         function="compare",

@@ -31,7 +31,7 @@ class Smtp:
     """
 
     def __init__(
-        self, server: MailServer, *, name: str, tls: ssl.SSLContext | None = None, seconds: float = 30.0
+        self, server: MailServer, *, name: str, tls: ssl.SSLContext | None = None, seconds: float = 20.0
     ) -> None:
         self._server, self._name, self._tls, self._seconds = server, name, tls, seconds
 

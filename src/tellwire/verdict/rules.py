@@ -293,9 +293,7 @@ def _endpoints(now: Figures) -> Iterator[Line]:
                 why = f": {outage.cause}" if outage.cause else ""
                 cause = f"{endpoint.id} has failed for {lasted}{why}."
                 graver = "critical" if now.at - outage.since >= _LONG else None
-                yield replace(
-                    _of_endpoint(now, "endpoint_failing", endpoint, cause, outage.since), own_severity=graver
-                )
+                yield replace(_of_endpoint(now, "endpoint_failing", endpoint, cause, outage.since), own_severity=graver)
             elif (waited := now.at - now.stored.oldest.get(endpoint.id, now.at)) > LATE:
                 cause = f"{endpoint.id}: the oldest delivery has waited {_age(waited / MICROS)}."
                 yield _of_endpoint(now, "endpoint_behind", endpoint, cause, now.at - waited)
@@ -304,7 +302,9 @@ def _endpoints(now: Figures) -> Iterator[Line]:
 def _alerts(now: Figures) -> Iterator[Line]:
     failing = now.stored.failing_channels
     if failing:
-        said = (f"{each.channel} has failed for {_age((now.at - each.since) / MICROS)}: {each.cause}" for each in failing)
+        said = (
+            f"{each.channel} has failed for {_age((now.at - each.since) / MICROS)}: {each.cause}" for each in failing
+        )
         yield Line(
             kind="alerts_failing",
             cause="; ".join(said) + ".",

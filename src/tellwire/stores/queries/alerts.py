@@ -41,7 +41,8 @@ _LINE = msgspec.json.Decoder(Line)
 def note(connection: Connection, lines: Mapping[Key, Line], gone: Collection[Key], now: Micros) -> None:
     """Write down the findings that a process has, in one order for all, and those that it has no more."""
     rows = [
-        _row(Finding(line=line, name=name, begun_at=now, seen_at=now)) for (_, name), line in sorted(lines.items(), key=_key)
+        _row(Finding(line=line, name=name, begun_at=now, seen_at=now))
+        for (_, name), line in sorted(lines.items(), key=_key)
     ]
     if rows:
         connection.execute(_NOTE, rows)

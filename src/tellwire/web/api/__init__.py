@@ -7,6 +7,7 @@ from types import ModuleType
 from tellwire.web.api import (
     accounts,
     agents,
+    alerts,
     api_keys,
     audit,
     contacts,
@@ -52,6 +53,7 @@ NOUNS: dict[str, ModuleType] = {
     "login-links": login_links,
     "why": why,
     "verdict": verdict,
+    "alerts": alerts,
     "traffic": traffic,
     "settings": settings_in_force,
     "portal-links": portal_links,
