@@ -133,6 +133,7 @@ class Outside:
         self.disks: list[Disk] = []
         self.watch: Watch | None = None
         self.alert_routes: list[Route] = []
+        self.alerts: Alerts | None = None
         self.forgotten: list[str] = []
         self.challenged: list[str] = []
         self.refusal: Invalid | None = None
@@ -220,6 +221,12 @@ class Served:
         """What computes the app's verdict."""
         assert self.outside.watch is not None
         return self.outside.watch
+
+    @property
+    def alerts(self) -> Alerts:
+        """The app's alerts."""
+        assert self.outside.alerts is not None
+        return self.outside.alerts
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something on the app's event loop."""
@@ -406,6 +413,15 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
     outside.watch = Watch(
         SqlVerdictStore(world.store), outside, world.clock, observed=Observed(lambda: world.clock.now() / 1_000_000)
     )
+    outside.alerts = Alerts(
+        SqlAlertStore(world.store),
+        world.clock,
+        routes=outside.alert_routes,
+        limits=Thresholds(after=MINUTE, repeat=DAY, severity="warning"),
+        tells=lambda: True,
+        url=settings.base_url,
+        counters=world.store.counters,
+    )
     return Services(
         store=world.store,
         ingest=world.ingest,
@@ -433,15 +449,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         files=files or Folder(Path("no-media")),
         counters=world.store.counters,
         watch=outside.watch,
-        alerts=Alerts(
-            SqlAlertStore(world.store),
-            world.clock,
-            routes=outside.alert_routes,
-            limits=Thresholds(after=MINUTE, repeat=DAY, severity="warning"),
-            tells=lambda: True,
-            url=settings.base_url,
-            counters=world.store.counters,
-        ),
+        alerts=outside.alerts,
         graph=outside,
         template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),
     )

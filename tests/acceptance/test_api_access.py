@@ -18,7 +18,7 @@ from tellwire.security.api_keys import Scope
 from tellwire.web.api import NOUNS
 
 HOUR = 3600 * 1_000_000
-NO_ROWS = {"settings", "traffic", "verdict", "why"}
+NO_ROWS = {"alerts", "settings", "traffic", "verdict", "why"}
 """Nouns that are no rows of an organization."""
 TEMPLATE = {
     "name": "order_ready",

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from tellwire.alerts import rules
 from tellwire.alerts.channels import Route, Sent
-from tellwire.alerts.findings import STORE_FAILING, Channel, ChannelName, Finding, Key, by_key, is_over
+from tellwire.alerts.findings import CHANNELS_FAILING, STORE_FAILING, Channel, ChannelName, Finding, Key, by_key, is_over
 from tellwire.alerts.message import Message
 from tellwire.alerts.ports import AlertStore, Remembered
 from tellwire.alerts.rules import Thresholds
@@ -121,7 +121,7 @@ class Alerts:
     def waiting(self, known: Remembered, route: Route) -> list[Key]:
         """Return the findings of which a channel is still to be told something that is due."""
         now = self._clock.now()
-        items = rules.due(known.findings.values(), self._channel(known, route, now), self.limits, now)
+        items = self._due(route, known, known.findings, now)
         return [item.finding.key for item in items]
 
     async def test(self) -> list[Tested]:
@@ -158,6 +158,16 @@ class Alerts:
     def _channel(self, known: Remembered, route: Route, now: Micros) -> Channel:
         return known.channels.get(route.name) or Channel(name=route.name, since=now)
 
+    def _due(self, route: Route, known: Remembered, findings: Mapping[Key, Finding], now: Micros) -> list[rules.Item]:
+        """Return what a channel is to be told; that it fails itself is told to the others."""
+        others_fail = any(each.failing_since for name, each in known.channels.items() if name != route.name)
+        some = (
+            each
+            for each in findings.values()
+            if each.line.kind != CHANNELS_FAILING or others_fail or route.name in each.told
+        )
+        return rules.due(some, self._channel(known, route, now), self.limits, now)
+
     # --- telling ------------------------------------------------------------------------------------------------------
 
     async def _tell(self, known: Remembered) -> None:
@@ -170,7 +180,7 @@ class Alerts:
         channel = self._channel(known, route, now)
         if route.name not in known.channels:
             await self._store.keep([], channel)
-        items = rules.due(findings.values(), channel, self.limits, now)
+        items = self._due(route, known, findings, now)
         if not items or not rules.may_tell(channel, now):
             return
         sent = await self._send(route, channel, items, known.names, may_send=self._tells)
@@ -232,7 +242,7 @@ class Alerts:
             return None
         self._counters.alerts[route.name, "sent" if sent.ok else "failed"] += 1
         if sent.ok:
-            log.info("alert_sent", channel=route.name, findings=len(items), id=message.id)
+            log.info("alert_sent", channel=route.name, findings=len(items), id=message.id, answer=sent.answer)
         elif not channel.failing_since:
             log.warning("alert_not_sent", channel=route.name, findings=len(items), cause=sent.answer)
         return sent
