@@ -70,7 +70,9 @@ class MailBox:
 
 
 @contextmanager
-def mail_server(box: MailBox | None = None, *, port: int = 0, wrapped: ssl.SSLContext | None = None) -> Iterator[MailBox]:
+def mail_server(
+    box: MailBox | None = None, *, port: int = 0, wrapped: ssl.SSLContext | None = None
+) -> Iterator[MailBox]:
     """A mail server that runs; `wrapped`: with TLS from the first byte."""
     box = box or MailBox()
     started: Queue[int] = Queue()

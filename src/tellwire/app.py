@@ -20,6 +20,7 @@ from tellwire.agents.models import model_selector
 from tellwire.agents.trial import AgentTrial
 from tellwire.agents.worker import AgentWorker
 from tellwire.alerts.channels import Chat, Mail, Route, Webhook
+from tellwire.alerts.message import mail_name
 from tellwire.alerts.rules import Thresholds
 from tellwire.alerts.teller import Alerts
 from tellwire.clock import SystemClock
@@ -359,7 +360,7 @@ def _alert_routes(settings: Settings, sender: Sender, clock: Clock) -> list[Rout
     if settings.alert_slack_url:
         routes.append(Chat(settings.alert_slack_url, sender))
     if settings.alert_smtp_url is not None:
-        mailer = Smtp(settings.alert_smtp_url, name=urlsplit(settings.base_url).hostname or "localhost")
+        mailer = Smtp(settings.alert_smtp_url, name=mail_name(settings.base_url))
         to = settings.alert_mail_to
         routes.append(Mail(mailer, sender=settings.alert_mail_from or to[0], to=to))
     return routes

@@ -43,12 +43,13 @@ class Caught(BaseHTTPRequestHandler):
 
 @contextmanager
 def catching() -> Iterator[tuple[str, list[tuple[str, dict[str, str], bytes]]]]:
-    mine = type("Mine", (Caught,), {"posts": []})
+    posts: list[tuple[str, dict[str, str], bytes]] = []
+    mine = type("Mine", (Caught,), {"posts": posts})
     server = ThreadingHTTPServer(("127.0.0.1", 0), mine)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", mine.posts
+        yield f"http://127.0.0.1:{server.server_address[1]}", posts
     finally:
         server.shutdown()
         thread.join()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from msgspec.structs import replace
@@ -127,7 +129,7 @@ async def test_what_flaps_is_told_every_quarter_of_an_hour_at_most(world: World)
         await here.live(2 * MINUTE)
     assert len(ear.said) == 6  # within three quarters of an hour
     came = [message.at for message in ear.heard if message.items[0].what == "came"]
-    assert all(second - first >= FLAPPING for first, second in zip(came, came[1:], strict=False))
+    assert all(second - first >= FLAPPING for first, second in itertools.pairwise(came))
 
 
 async def test_many_share_a_message(world: World) -> None:
@@ -140,7 +142,7 @@ async def test_many_share_a_message(world: World) -> None:
     assert 2 <= len(ear.heard) <= 5
     assert sum(len(message.items) for message in ear.heard) == 12
     at = [message.at for message in ear.heard]
-    assert all(second - first >= TOGETHER for first, second in zip(at, at[1:], strict=False))
+    assert all(second - first >= TOGETHER for first, second in itertools.pairwise(at))
     await here.live(2 * DAY, step=2 * HOUR)
     assert [len(message.items) for message in ear.heard if message.items[0].what == "stands"] == [12, 12]
 
@@ -284,6 +286,45 @@ async def test_a_database_that_is_away_for_a_moment_changes_nothing(world: World
     here.store.away = False
     await here.live(5 * MINUTE)
     assert ear.said == [["came endpoint_failing"]]
+
+
+async def test_a_test_says_what_was_answered_without_a_database_too(world: World) -> None:
+    here = Process(world, Ear())
+    here.store.away = True
+    [tested] = await here.alerts.test()
+    assert tested.sent.ok
+
+
+class Forgetful(AwayStore):
+    """A database that goes away when it is to be written down that the webhook was told."""
+
+    async def keep(self, findings, channel):
+        if findings and channel.name == "webhook":
+            raise Unavailable("the disk is full")
+        await super().keep(findings, channel)
+
+
+async def test_what_cannot_be_written_down_comes_again_under_the_same_id(world: World) -> None:
+    ear = Ear()
+    here = Process(world, ear)
+    here.alerts._store = Forgetful(world.store)
+    here.lines = [BROKEN]
+    for _ in range(6):
+        with suppress(Unavailable):
+            await here.live(STEP)
+    assert len(ear.heard) == 2
+    assert len({message.id for message in ear.heard}) == 1
+
+
+async def test_a_channel_that_cannot_be_written_down_stops_no_other(world: World) -> None:
+    ear, mail = Ear(), Ear("mail")
+    here = Process(world, ear, mail)
+    here.alerts._store = Forgetful(world.store)
+    here.lines = [BROKEN]
+    for _ in range(6):
+        with suppress(Unavailable):
+            await here.live(STEP)
+    assert mail.said == [["came endpoint_failing"]]
 
 
 async def test_what_is_long_over_is_forgotten(world: World) -> None:

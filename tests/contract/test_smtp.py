@@ -8,6 +8,7 @@ import threading
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
+from typing import Any
 
 import pytest
 from tests.contract.authority import Authority
@@ -81,7 +82,7 @@ async def test_a_server_that_takes_it_for_nobody() -> None:
 
 async def test_a_login_goes_over_tls_and_its_password_into_no_answer(authority: Authority) -> None:
     box = MailBox(tls=authority.server("127.0.0.1"), logins={"ana": "a-right-password"})
-    given = {"tls": "starttls", "user": "ana", "trusts": authority.client}
+    given: dict[str, Any] = {"tls": "starttls", "user": "ana", "trusts": authority.client}
     with mail_server(box):
         assert (await handed(box, password="a-right-password", **given)).ok
         refused = await handed(box, password="a-wrong-password", **given)

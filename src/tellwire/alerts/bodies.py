@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tellwire.alerts.message import Message, cause_of, headline, hurts_of, paragraph
+from tellwire.alerts.message import Message, cause_of, headline, hurts_of, mail_name, paragraph
 from tellwire.alerts.rules import Item
 from tellwire.model.row_json import instant
 from tellwire.model.units import MICROS
@@ -99,7 +99,7 @@ def as_mail(message: Message, *, sender: str, to: Sequence[str]) -> EmailMessage
     mail["From"], mail["To"] = sender, ", ".join(to)
     mail["Subject"] = f"[Tellwire {message.host}] {headline(message)}"
     mail["Date"] = format_datetime(datetime.fromtimestamp(message.at // MICROS, UTC))
-    mail["Message-ID"] = f"<{message.id}@{message.host}>"
+    mail["Message-ID"] = f"<{message.id}@{mail_name(message.url)}>"
     mail["Auto-Submitted"] = "auto-generated"
     parts = ["\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in _paragraphs(message)]
     if message.more:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -20,6 +21,16 @@ MOST = 20
 _LONGEST = 600
 """Characters of a cause: it may quote a receiver or Meta."""
 _WHAT = {"came": "new", "changed": "changed", "stands": "still there", "over": "over", "was": "over"}
+
+
+def mail_name(url: str) -> str:
+    """Return what the host of a URL is called in mail: an address stands in brackets (RFC 5321, section 4.1.3)."""
+    host = urlsplit(url).hostname or "localhost"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host if host.isascii() else "localhost"
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
 class Message(Struct, frozen=True, kw_only=True):

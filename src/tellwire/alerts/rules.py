@@ -99,7 +99,8 @@ def _order(item: Item) -> tuple[int, int, Micros, tuple[str, str]]:
 
 def may_tell(channel: Channel, now: Micros) -> bool:
     """Return whether a channel may be given a message now."""
-    return now >= channel.retry_at and not 0 <= now - channel.sent_at < TOGETHER
+    waits = 0 < channel.retry_at - now <= micros(_LAST_RETRY)  # more, when our clock was set back
+    return not waits and not 0 <= now - channel.sent_at < TOGETHER
 
 
 def told(item: Item, channel: Channel, now: Micros) -> Finding:

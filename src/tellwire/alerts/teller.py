@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 from msgspec import Struct
@@ -16,7 +17,16 @@ from msgspec.structs import replace
 
 from tellwire.alerts import rules
 from tellwire.alerts.channels import Route, Sent
-from tellwire.alerts.findings import CHANNELS_FAILING, STORE_FAILING, Channel, ChannelName, Finding, Key, by_key, is_over
+from tellwire.alerts.findings import (
+    CHANNELS_FAILING,
+    STORE_FAILING,
+    Channel,
+    ChannelName,
+    Finding,
+    Key,
+    by_key,
+    is_over,
+)
 from tellwire.alerts.message import Message
 from tellwire.alerts.ports import AlertStore, Remembered
 from tellwire.alerts.rules import Thresholds
@@ -173,7 +183,10 @@ class Alerts:
     async def _tell(self, known: Remembered) -> None:
         """Tell every channel what is due; each is written down as soon as the channel has taken it."""
         findings = dict(known.findings)
-        await asyncio.gather(*(self._tell_one(route, known, findings) for route in self.routes))
+        tellings = (self._tell_one(route, known, findings) for route in self.routes)
+        for failure in await asyncio.gather(*tellings, return_exceptions=True):
+            if isinstance(failure, BaseException):  # the other channels were told first
+                raise failure
 
     async def _tell_one(self, route: Route, known: Remembered, findings: dict[Key, Finding]) -> None:
         now = self._clock.now()
@@ -242,7 +255,7 @@ class Alerts:
             return None
         self._counters.alerts[route.name, "sent" if sent.ok else "failed"] += 1
         if sent.ok:
-            log.info("alert_sent", channel=route.name, findings=len(items), id=message.id, answer=sent.answer)
+            log.info("alert_sent", channel=route.name, findings=len(items), answer=sent.answer)
         elif not channel.failing_since:
             log.warning("alert_not_sent", channel=route.name, findings=len(items), cause=sent.answer)
         return sent
@@ -253,9 +266,13 @@ class Alerts:
         sent = await route.send(message, lambda: True)
         self._counters.alerts[route.name, "sent" if sent.ok else "failed"] += 1
         now = self._clock.now()
+        with suppress(Unavailable):  # what the channel answered can be said all the same
+            await self._note_test(route, sent, now)
+        return Tested(route.name, route.to, sent, (now - began) // 1000)
+
+    async def _note_test(self, route: Route, sent: Sent, now: Micros) -> None:
         channel = self._channel(await self._store.read(), route, now)
         if sent.ok and channel.failing_since:  # it works again: what waits goes out at once
             await self._store.keep([], Channel(name=channel.name, since=channel.since, sent_at=channel.sent_at))
         elif not sent.ok:
             await self._store.keep([], rules.failed(channel, sent.answer, now))
-        return Tested(route.name, route.to, sent, (now - began) // 1000)

@@ -70,7 +70,7 @@ class _Exchange:
             return Handed(ok=False, answer=f"it refused every recipient: {_first(refusal.recipients)}")
         except smtplib.SMTPResponseException as refusal:
             return Handed(ok=False, answer=f"it answered {refusal.smtp_code}: {_words(refusal.smtp_error)}")
-        except (smtplib.SMTPException, OSError) as error:
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
             return Handed(ok=False, answer=_plain(error))
         if refused:
             return Handed(ok=True, answer=f"it took the mail, but not for every recipient: {_first(refused)}")

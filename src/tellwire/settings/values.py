@@ -213,7 +213,7 @@ def mail_server(text: str) -> MailServer:
     if url.scheme == "smtp":
         tls = "starttls" if flag(query.get("starttls", "true")) else "never"
     name, user, password = host(url.hostname or ""), unquote(url.username or ""), unquote(url.password or "")
-    if bool(user) != bool(password) or not re.fullmatch(r"[^\x00-\x1f\x7f]*", user + password):
+    if bool(user) != bool(password) or not re.fullmatch(r"[ -~]*", user + password):
         raise ValueError(text)
     if user and tls == "never" and name not in {"localhost", "127.0.0.1", "::1"}:
         raise ValueError(text)

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from tests.golden.alerts import cases
 
 from tellwire.alerts.bodies import as_chat, as_json, as_mail
-from tellwire.alerts.message import MOST, headline
+from tellwire.alerts.message import MOST, headline, mail_name
 from tellwire.alerts.rules import Item
 
 REWRITE = "if it is meant: python -m tests.golden.rewrite"
-HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "alerts.md"
+HOW_TO = Path(__file__).parents[3] / "docs/how-to/alerts.md"
 
 
 @pytest.mark.parametrize("path", cases.texts(), ids=lambda path: path.name)
@@ -66,9 +66,23 @@ def test_whatever_a_receiver_says_breaks_no_shape(cause: str, hurts: str, name: 
     assert mail.keys() == as_mail(cases.MESSAGES["came"], sender="a@b", to=["c@d"]).keys()
 
 
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://wa.example.org/sub", "wa.example.org"),
+        ("http://127.0.0.1:8700", "[127.0.0.1]"),
+        ("http://[::1]:8700", "[IPv6:::1]"),
+        ("https://bücher.example", "localhost"),
+    ],
+)
+def test_what_the_installation_is_called_in_mail(url: str, name: str) -> None:
+    assert mail_name(url) == name
+    assert name in as_mail(replace(cases.MESSAGES["test"], url=url), sender="a@b", to=["c@d"])["Message-ID"]
+
+
 @pytest.mark.parametrize("text", ["+55 11 99999 1234", "5511999991234", "wamid.HBgNNTUxMTk5OTk5MTIzNBUCABEYEjdF"])
 def test_no_shape_holds_a_phone_number(text: str) -> None:
-    line = replace(cases.PAUSED.line, cause=f"Meta: {text}.", hurts=f"{text} waits.")
+    line = replace(cases.PAUSED.line, cause=f"375446602312881: {text}.", hurts=f"{text} waits.")
     message = replace(cases.MESSAGES["many"], items=[Item("came", replace(cases.PAUSED, line=line))])
     for shape in cases.shapes(message).values():
         assert text not in shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -147,6 +148,11 @@ def test_a_channel_that_fails_is_tried_with_growing_pauses_and_is_as_new_afterwa
     assert rules.taken(channel, NOW + HOUR) == replace(CHANNEL, sent_at=NOW + HOUR)
 
 
+def test_a_clock_that_was_set_back_stops_no_channel() -> None:
+    channel = rules.failed(CHANNEL, "connection refused", NOW)
+    assert rules.may_tell(channel, NOW - DAY)
+
+
 def test_the_same_news_have_the_same_id_and_others_another() -> None:
     def id_of(known: Finding, at: Micros, channel: Channel = CHANNEL) -> str:
         return rules.message_id(channel, rules.due([known], channel, LIMITS, at))
@@ -229,14 +235,14 @@ def lived(steps: Sequence[Step]) -> tuple[list[tuple[Micros, str]], Finding | No
 
 @given(st.lists(STEP, max_size=60))
 def test_whatever_happens_a_channel_is_told_in_order_and_not_too_often(steps: Sequence[Step]) -> None:
-    taken, known, at = lived(steps)
+    taken, known, _ = lived(steps)
     stands = False
     for _, what in taken:
         assert (what in {"changed", "stands", "over"}) == stands, taken
         stands = what not in {"over", "was"}
     came = [when for when, what in taken if what in {"came", "was"}]
-    assert all(second - first >= FLAPPING for first, second in zip(came, came[1:], strict=False))
-    assert all(second - first >= TOGETHER for (first, _), (second, _) in zip(taken, taken[1:], strict=False))
+    assert all(second - first >= FLAPPING for first, second in itertools.pairwise(came))
+    assert all(second - first >= TOGETHER for (first, _), (second, _) in itertools.pairwise(taken))
     # Once all is quiet and the channel can be reached, it knows how things are.
     quiet: list[Step] = [(60, known.line.severity if known and not known.over_at else None, True)] * 40
     taken, known, _ = lived([*steps, *quiet])
