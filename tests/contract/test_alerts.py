@@ -276,6 +276,28 @@ async def test_that_the_database_takes_no_commits_is_told_without_it(world: Worl
     assert len(heard) == 2
 
 
+async def test_a_lease_that_lapsed_with_the_database_does_not_silence_it(world: World) -> None:
+    ear = Ear()
+    here = Process(world, ear)
+    await here.live(MINUTE)
+    here.store.away, here.tells = True, False  # nothing is written just now, so nobody has noticed yet
+    await here.live(MINUTE)
+    here.lines = [FULL]
+    await here.live(5 * MINUTE)
+    assert ear.said == [["came store_failing"]]
+
+
+async def test_what_is_seen_again_meanwhile_is_not_over(world: World) -> None:
+    here = Process(world, Ear())
+    here.lines = [BROKEN]
+    await here.live(STEP)
+    [stale] = (await here.alerts.known()).findings.values()
+    await here.live(2 * STEP)
+    await here.store.over([stale], world.clock.at)
+    [seen] = (await here.alerts.known()).findings.values()
+    assert seen.over_at == 0
+
+
 async def test_a_database_that_is_away_for_a_moment_changes_nothing(world: World) -> None:
     ear = Ear()
     here = Process(world, ear)
