@@ -27,6 +27,9 @@ from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.ports import Model
 from tellwire.agents.scripted import ScriptedModel
 from tellwire.agents.trial import AgentTrial
+from tellwire.alerts.channels import Route
+from tellwire.alerts.rules import Thresholds
+from tellwire.alerts.teller import Alerts
 from tellwire.delivery.attempt import Wire
 from tellwire.doctor.ports import Reached
 from tellwire.endpoints import ping
@@ -40,10 +43,12 @@ from tellwire.inbox import housekeeping
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.model.deliveries import Attempt, Endpoint
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
+from tellwire.model.units import MINUTE
 from tellwire.ports.formats import Handshake
 from tellwire.ports.http_out import Answer, Request
 from tellwire.privacy.erasure import ErasureWorker
 from tellwire.settings import AppSecret, Settings
+from tellwire.stores.alert_store import SqlAlertStore
 from tellwire.stores.files.folder import Folder
 from tellwire.stores.migrate import migrate_sqlite
 from tellwire.stores.template_repository import SqlTemplateRepository
@@ -129,6 +134,8 @@ class Outside:
         self.woken = 0
         self.disks: list[Disk] = []
         self.watch: Watch | None = None
+        self.alert_routes: list[Route] = []
+        self.alerts: Alerts | None = None
         self.forgotten: list[str] = []
         self.challenged: list[str] = []
         self.refusal: Invalid | None = None
@@ -226,6 +233,12 @@ class Served:
         """What computes the app's verdict."""
         assert self.outside.watch is not None
         return self.outside.watch
+
+    @property
+    def alerts(self) -> Alerts:
+        """The app's alerts."""
+        assert self.outside.alerts is not None
+        return self.outside.alerts
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something on the app's event loop."""
@@ -412,6 +425,15 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
     outside.watch = Watch(
         SqlVerdictStore(world.store), outside, world.clock, observed=Observed(lambda: world.clock.now() / 1_000_000)
     )
+    outside.alerts = Alerts(
+        SqlAlertStore(world.store),
+        world.clock,
+        routes=outside.alert_routes,
+        limits=Thresholds(after=MINUTE, repeat=DAY, severity="warning"),
+        tells=lambda: True,
+        url=settings.base_url,
+        counters=world.store.counters,
+    )
     return Services(
         store=world.store,
         ingest=world.ingest,
@@ -439,6 +461,7 @@ def services_of(world: World, outside: Outside, settings: Settings, files: Folde
         files=files or Folder(Path("no-media")),
         counters=world.store.counters,
         watch=outside.watch,
+        alerts=outside.alerts,
         graph=outside,
         probe=Nowhere(),
         template_sync=TemplateSync(SqlTemplateRepository(world.store), outside, world.clock, lambda: 0.0),

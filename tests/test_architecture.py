@@ -19,6 +19,7 @@ MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "sdk/src").rglob("*.py
 FOLDERS = ("src", "sdk", "tests", "bench", "docs", ".ci")
 
 OUTSIDE = {"__main__", "cli", "web", "app", "simulator", "stores", "http_client", "settings", "clock", "security"} | {
+    "mail",
     "observability",
     "ids",
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 import cyclonedx.schema
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from jsonschema import Draft7Validator
 from referencing import Registry, Resource
 from tests.test_locks import locked

@@ -19,6 +19,10 @@ from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.models import model_selector
 from tellwire.agents.trial import AgentTrial
 from tellwire.agents.worker import AgentWorker
+from tellwire.alerts.channels import Chat, Mail, Route, Webhook
+from tellwire.alerts.message import mail_name
+from tellwire.alerts.rules import Thresholds
+from tellwire.alerts.teller import Alerts
 from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
 from tellwire.delivery.attempt import Wire
@@ -42,11 +46,12 @@ from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
 from tellwire.loops import FairSlots, Loop, Runnable, in_a_thread_one_by_one, in_turn, only_when
+from tellwire.mail.smtp import Smtp
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.model.extras import lacking
-from tellwire.model.units import HOUR, Micros
+from tellwire.model.units import HOUR, Micros, micros
 from tellwire.observability.traces import OtelTracer, open_tracer
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph, Sender
@@ -59,6 +64,7 @@ from tellwire.sending.answers import SendAnswers
 from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
 from tellwire.settings import SETTINGS, Settings, variable_of
+from tellwire.stores.alert_store import SqlAlertStore
 from tellwire.stores.disks import FileSystems
 from tellwire.stores.files import open_files
 from tellwire.stores.opening import OpenedStore, open_store
@@ -110,12 +116,13 @@ class App:
         media_wire = HttpMediaWire(graph_url)
         models, tools = _models(settings), _tools(settings)
         model_sender, tool_sender = _sender(settings, models, limits=_MODEL_ANSWERS), _sender(settings, tools)
+        alert_sender = open_sender(reach=ANYWHERE)
         resolver = SystemResolver()
         self.check_url = UrlCheck(_deliveries(settings), resolver)
         self.check_model_url, self.check_tool_url = UrlCheck(models, resolver), UrlCheck(tools, resolver)
         self.login_provider = _login_provider(settings, clock)
         provided = () if self.login_provider is None else (self.login_provider,)
-        self._open = (model_sender, tool_sender, sender, *provided, self.graph, media_wire, files, store)
+        self._open = (model_sender, tool_sender, alert_sender, sender, *provided, self.graph, media_wire, files, store)
         self._started = False
         self._on_attempt = on_attempt
         queues, ids, window = WorkQueues(store, NAMES), IdMaker(), _window(settings)
@@ -209,6 +216,19 @@ class App:
             observed=observed,
             failing=lambda: [each for each in (self.dispatcher.failing, self.sending_worker.failing) if each],
         )
+        self.alerts = Alerts(
+            SqlAlertStore(store),
+            clock,
+            routes=_alert_routes(settings, alert_sender, clock),
+            limits=Thresholds(
+                after=micros(settings.alert_after_seconds),
+                repeat=int(settings.alert_repeat_hours * HOUR),
+                severity=settings.alert_severity,
+            ),
+            tells=self._does_background_work,
+            url=settings.base_url,
+            counters=counters,
+        )
         periods = RetentionPeriods.of_days(settings.retention_days, settings.retention_messages_days, window=window)
         retention = Retention(queues.retention, clock, periods, rest=asyncio.sleep, counters=counters)
         here = partial(only_when, self._does_background_work)
@@ -223,6 +243,9 @@ class App:
             Loop("retention", here(retention.round), seconds=600.0, failed="retention_failed"),
         )
         delivering = (self.endpoint_worker, self.agent_worker, self.download_worker)
+        if self.alerts.routes:
+            self.watch.on_lines.append(self.alerts.take)
+            everywhere = (*everywhere, self.alerts)
         self.loops: tuple[Runnable, ...] = everywhere if role == "ingest" else (*everywhere, *delivering)
 
     @classmethod
@@ -370,6 +393,20 @@ def _reach(settings: Settings, what: str, setting: str, allow: tuple[AllowedNetw
         is_own=is_own_address,
         shows_answers=settings.show_allow_listed_answers,
     )
+
+
+def _alert_routes(settings: Settings, sender: Sender, clock: Clock) -> list[Route]:
+    """Return the channels of alerts that are set; where they lead is the operator's choice, as with META_GRAPH_URL."""
+    routes: list[Route] = []
+    if settings.alert_webhook_url:
+        routes.append(Webhook(settings.alert_webhook_url, settings.alert_webhook_secret, sender, sign, clock))
+    if settings.alert_slack_url:
+        routes.append(Chat(settings.alert_slack_url, sender))
+    if settings.alert_smtp_url is not None:
+        mailer = Smtp(settings.alert_smtp_url, name=mail_name(settings.base_url))
+        to = settings.alert_mail_to
+        routes.append(Mail(mailer, sender=settings.alert_mail_from or to[0], to=to))
+    return routes
 
 
 def _folders(settings: Settings) -> list[tuple[str, Path]]:

@@ -18,7 +18,8 @@ from tellwire.security.api_keys import Scope
 from tellwire.web.api import NOUNS
 
 HOUR = 3600 * 1_000_000
-NO_ROWS = {"doctor", "settings", "traffic", "verdict", "why"}
+OPERATORS_ONLY = {"/v1/settings", "/v1/doctor", "/v1/alerts", "/v1/alerts/test"}
+NO_ROWS = {"alerts", "doctor", "settings", "traffic", "verdict", "why"}
 """Nouns that are no rows of an organization."""
 TEMPLATE = {
     "name": "order_ready",
@@ -187,7 +188,7 @@ def test_every_route_wants_its_scope(app: Served, method: str, path: str, scopes
     app.call(method, concrete(path), key=app.key(*sorted(lacking))).problem(403)
     app.call(method, concrete(path), key=None).problem(401)
     for scope in (*scopes, "admin"):
-        key = app.key(scope, operator=path in {"/v1/doctor", "/v1/settings"})
+        key = app.key(scope, operator=path in OPERATORS_ONLY)
         if path.endswith("/stream"):
             continue
         assert app.call(method, concrete(path), key=key).status not in {401, 403} or (method, scope, path) == (

@@ -267,6 +267,8 @@ STAYS = {
     "account_traffic": "one row an account, deleted with it",
     "failures": "one row an endpoint and a kind of failure, deleted with it",
     "traffic_counts": "counts; what is older than its span goes with the next count",
+    "alert_findings": "one row a finding of the verdict, without content; goes 30 days after it is over",
+    "alert_channels": "one row a channel, gone with its setting",
     "jobs": "tell what was asked for and done, without content",
     "audit": "tells who did what, without content",
     "erasures": "tell that a person was erased; go with the marks in `erased`",

@@ -1,10 +1,11 @@
-"""Write the golden files of the wire formats anew from their cases, and remove those without one.
+"""Write the golden files of the wire formats and of alerts anew from their cases, and remove those without one.
 
 usage: PYTHONPATH=src:sdk/src:. python -m tests.golden.rewrite      then read the difference before committing it
 """
 
 from __future__ import annotations
 
+from tests.golden.alerts import cases as alerts
 from tests.golden.formats.cases import CASES, FOLDER
 
 
@@ -17,6 +18,8 @@ def main() -> None:
         assert body is not None, case.name
         case.path.parent.mkdir(exist_ok=True)
         case.path.write_bytes(body)
+    for path, text in alerts.texts().items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

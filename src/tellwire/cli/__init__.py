@@ -113,6 +113,12 @@ COMMANDS = {
         help="forward events to your code on this machine, wherever the server is",
         example="tellwire listen --forward-to http://localhost:3000/webhook",
     ),
+    "alerts": Command(
+        module="tellwire.cli.alerts",
+        function="alerts",
+        help="send a test alert through every channel, list what was told",
+        example="tellwire alerts test",
+    ),
     "compare": Command(
         module="tellwire.cli.compare",
         function="compare",

@@ -134,6 +134,7 @@ def services_of(app: App, phone: Phone | None = None, *, local_key: str = "") ->
         files=app.files,
         counters=app.counters,
         watch=app.watch,
+        alerts=app.alerts,
         graph=app.graph,
         probe=SelfCalls(),
         template_sync=app.template_sync,

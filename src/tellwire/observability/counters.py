@@ -74,3 +74,5 @@ class Counters:
         """Requests that failed because of a defect of ours, whatever status their answer had."""
         self.wrong_keys: Counter[str] = Counter()
         """Wrong API keys, by answer ("refused", "throttled")."""
+        self.alerts: Counter[tuple[str, str]] = Counter()
+        """Messages with alerts by channel and result ("sent", "failed")."""

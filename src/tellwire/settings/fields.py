@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from tellwire.security.addresses import AllowedNetwork
 from tellwire.settings import values
+from tellwire.settings.alert_fields import AlertFields
 from tellwire.settings.quota_fields import QuotaFields
 from tellwire.settings.setting import Setting
 from tellwire.settings.values import LOOPBACK, MASK, AppSecret, ProxyAddress
@@ -38,7 +39,7 @@ _NETWORKS = (
 )
 
 
-class Settings(QuotaFields, frozen=True, kw_only=True):
+class Settings(AlertFields, frozen=True, kw_only=True):
     """Every setting with its value; secrets are plain in it and never in its repr."""
 
     database_url: Annotated[
@@ -382,7 +383,7 @@ class Settings(QuotaFields, frozen=True, kw_only=True):
 
 def _described() -> Iterator[tuple[str, Setting]]:
     hints = get_type_hints(Settings, include_extras=True)
-    for name in (*Settings.__annotations__, *QuotaFields.__annotations__):
+    for name in (*Settings.__annotations__, *AlertFields.__annotations__, *QuotaFields.__annotations__):
         hint = hints[name]
         if not hasattr(hint, "__metadata__"):
             raise TypeError(f"annotate the field {name} of Settings with a Setting, as its neighbours are")

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from tellwire.errors import BadSettings
+from tellwire.settings.alert_fields import missing
 from tellwire.settings.fields import OTHER_VARIABLES, PREFIX, SETTINGS, Settings, variable_of
 from tellwire.settings.near_misses import NearMiss, misspelt_prefixes, without_prefix
 
@@ -71,6 +72,8 @@ def read(
     settings = Settings(**values)
     if settings.sqlite_path is None and not settings.master_key:
         raise BadSettings(f"TELLWIRE_MASTER_KEY is required with PostgreSQL: {SETTINGS['master_key'].takes}")
+    if lacking := missing(settings):
+        raise BadSettings(lacking)
     sources = {name: found[name].source if name in found else "default" for name in SETTINGS}
     return LoadedSettings(settings, sources, tuple(without_prefix(environ)))
 

@@ -6,11 +6,15 @@ import base64
 import ipaddress
 import math
 import re
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Literal
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from msgspec import Struct
 
+from tellwire.ports.mail import MailServer
 from tellwire.security.addresses import AllowedNetwork
+from tellwire_sdk import WebhookError
+from tellwire_sdk.signing import secret_key
 
 LOOPBACK = (AllowedNetwork(ipaddress.ip_network("127.0.0.0/8")), AllowedNetwork(ipaddress.ip_network("::1/128")))
 MASK = "***"
@@ -178,6 +182,64 @@ def proxy(text: str) -> ProxyAddress:
     raise ValueError(text)
 
 
+def hook_url(text: str) -> str:
+    """Read an http or https URL as it is, with a query perhaps, and without a user."""
+    url = urlsplit(text)
+    _ = url.port
+    if url.scheme in {"http", "https"} and url.hostname and not url.username and re.fullmatch(r"[!-~]{1,2048}", text):
+        return text
+    raise ValueError(text)
+
+
+def signing_secret(text: str) -> str:
+    """Read a secret of Standard Webhooks."""
+    try:
+        _ = secret_key(text)
+    except WebhookError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def mail_address(text: str) -> str:
+    """Read one plain address, without a name around it."""
+    if len(text) <= 254 and re.fullmatch(
+        r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", text
+    ):
+        return text
+    raise ValueError(text)
+
+
+def mail_server(text: str) -> MailServer:
+    """Read `smtp://…` or `smtps://…`; a password goes out only over TLS, or to this machine."""
+    url = urlsplit(text)
+    query = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query)))
+    if url.scheme not in {"smtp", "smtps"} or url.path not in {"", "/"} or url.fragment:
+        raise ValueError(text)
+    if query.keys() - ({"starttls"} if url.scheme == "smtp" else set()):
+        raise ValueError(text)
+    tls: Literal["always", "starttls", "never"] = "always"
+    if url.scheme == "smtp":
+        tls = "starttls" if flag(query.get("starttls", "true")) else "never"
+    name, user, password = host(url.hostname or ""), unquote(url.username or ""), unquote(url.password or "")
+    if bool(user) != bool(password) or not re.fullmatch(r"[ -~]*", user + password):
+        raise ValueError(text)
+    if user and tls == "never" and name not in {"localhost", "127.0.0.1", "::1"}:
+        raise ValueError(text)
+    port_of = {"always": 465, "starttls": 587, "never": 25}
+    return MailServer(
+        host=name, port=port_of[tls] if url.port is None else url.port, tls=tls, user=user, password=password
+    )
+
+
+def severity(text: str) -> Literal["warning", "critical"]:
+    match text.lower():
+        case "warning":
+            return "warning"
+        case "critical":
+            return "critical"
+    raise ValueError(text)
+
+
 # --- to text ----------------------------------------------------------------------------------------------------------
 
 
@@ -199,10 +261,19 @@ def to_text(value: object) -> str:
             return f"{MASK}@{value.bound_to}" if value.bound_to else MASK
         case ProxyAddress():
             return f"http://[{value.host}]:{value.port}" if ":" in value.host else f"http://{value.host}:{value.port}"
+        case MailServer():
+            return _mail_url(value)
         case str() if "://" in value:
             return _without_password(value)
         case _:
             return str(value)
+
+
+def _mail_url(server: MailServer) -> str:
+    scheme = "smtps" if server.tls == "always" else "smtp"
+    user = f"{quote(server.user, safe='')}:{MASK}@" if server.user else ""
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"{scheme}://{user}{host}:{server.port}{'?starttls=false' if server.tls == 'never' else ''}"
 
 
 def _without_password(url: str) -> str:

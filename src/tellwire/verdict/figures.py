@@ -60,13 +60,21 @@ class Disk(Struct, frozen=True):
     free: int
 
 
+class FailingChannel(Struct, frozen=True):
+    """A channel through which no alert can be told: its name, since when, and why the last try failed."""
+
+    channel: str
+    since: Micros
+    cause: str
+
+
 class Stored(Struct, frozen=True, kw_only=True):
     """The figures that stand in the database.
 
     `unrouted`: items of the last day that wait for an account. `traffic`: by account id. `outages` and `oldest` by
     endpoint id: those that fail, and when the oldest delivery that waits was recorded. `waiting`: how many deliveries
     wait for an endpoint in trouble, by its id, `unsent` how many messages for an account that is paused; counting stops
-    at `MOST_WAITING`.
+    at `MOST_WAITING`. `failing_channels`: those of alerts.
     """
 
     unrouted: Sequence[Unrouted] = ()
@@ -75,6 +83,7 @@ class Stored(Struct, frozen=True, kw_only=True):
     oldest: Mapping[str, Micros] = {}
     waiting: Mapping[str, int] = {}
     unsent: Mapping[str, int] = {}
+    failing_channels: Sequence[FailingChannel] = ()
 
 
 class Figures(Struct, frozen=True, kw_only=True):

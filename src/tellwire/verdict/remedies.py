@@ -37,6 +37,7 @@ _COMMANDS = {
     "endpoint_disabled": "tellwire endpoints resume {endpoint_id}",
     "endpoint_failing": "tellwire endpoints test {endpoint_id}",
     "endpoint_behind": "tellwire endpoints test {endpoint_id}",
+    "alerts_failing": "tellwire alerts test",
 }
 
 
@@ -48,6 +49,8 @@ def action_of(line: Line) -> Action | None:
     if line.endpoint_id and line.kind in _OF_ENDPOINT:
         call, label = _OF_ENDPOINT[line.kind]
         return Action(path=f"/v1/webhook-endpoints/{line.endpoint_id}/{call}", label=label, scope="webhooks:manage")
+    if line.kind == "alerts_failing":
+        return Action(path="/v1/alerts/test", label="Send a test alert", scope="admin")
     return None
 
 

@@ -6,6 +6,7 @@ Source: docs/how-to/operate.md, "The verdict".
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,19 +28,29 @@ SETTLING: Micros = HOUR
 """So long after a start no number is called silent: what Meta could not deliver meanwhile comes first."""
 _GIB = 1024**3
 _LEAST_FREE, _LEAST_SHARE, _ENOUGH_FREE = _GIB, 0.05, 20 * _GIB
+_FULL = _GIB // 4
+_REFUSED_SECONDS = 300.0
+"""Receivers refuse a signature whose time differs from theirs by more (Standard Webhooks)."""
+_LONG: Micros = HOUR
+
+Severity = Literal["warning", "critical"]
+"""How grave a line is. `critical`: messages do not come or do not go, or soon will not."""
 
 
 class Kind(Struct, frozen=True):
-    """A kind of trouble: a sentence without any name, for everybody, and what to do about it."""
+    """A kind of trouble: a sentence without any name, for everybody, what to do about it, and how grave it usually
+    is."""
 
     title: str
     remedy: str
+    severity: Severity = "warning"
 
 
 KINDS = {
     "store_failing": Kind(
         "The database does not take commits.",
         "Free or unlock its disk, or bring the database back; a write is tried every second, so no restart is needed.",
+        "critical",
     ),
     "disk_nearly_full": Kind(
         "A disk is nearly full.",
@@ -54,11 +65,13 @@ KINDS = {
         "POSTs of Meta's are answered 503, because no app secret is set.",
         "Set TELLWIRE_META_APP_SECRET to the App Secret that Meta's dashboard shows under App settings, Basic, and "
         "start again; or give the account its own app_secret.",
+        "critical",
     ),
     "app_secret_wrong": Kind(
         "POSTs that look like Meta's are answered 401.",
         "Compare TELLWIRE_META_APP_SECRET, or the account's app_secret, with the App Secret that Meta's dashboard "
         "shows under App settings, Basic. If no app of yours posts here, a stranger does: then nothing is lost.",
+        "critical",
     ),
     "verify_token_wrong": Kind(
         "A handshake of Meta's was answered 403.",
@@ -73,6 +86,7 @@ KINDS = {
         "Messages wait because the secret that signed them does not speak for their number.",
         "Bind the secret to the number's WABA in TELLWIRE_META_APP_SECRET, or give the account its app_secret; then "
         "POST /v1/inbound/{id}/reapply. GET /v1/inbound?outcome=unrouted lists them.",
+        "critical",
     ),
     "number_silent": Kind(
         "A number that used to get messages gets none.",
@@ -82,11 +96,13 @@ KINDS = {
     "account_paused": Kind(
         "Nothing is sent for an account.",
         "Mend what its cause says, then POST /v1/accounts/{id}/resume-sending; a new access_token does it too.",
+        "critical",
     ),
     "account_problem": Kind(
         "Meta reports a problem of an account.",
         "GET /v1/accounts/{id} shows what Meta said; WhatsApp Manager says what to do. The line goes when Meta says "
         "that it is over; a new access_token ends that of a refused one.",
+        "critical",
     ),
     "endpoint_failing": Kind(
         "A webhook endpoint takes no deliveries.",
@@ -100,6 +116,12 @@ KINDS = {
     "endpoint_disabled": Kind(
         "A webhook endpoint is disabled.",
         "Mend the receiver, then POST /v1/webhook-endpoints/{id}/resume: what is parked goes out. Or delete it.",
+        "critical",
+    ),
+    "alerts_failing": Kind(
+        "Alerts cannot be told.",
+        "Mend what its cause says, then try with `tellwire alerts test`. What is not told is kept, and told when the "
+        "channel takes it.",
     ),
 }
 """Every kind of line, the gravest first."""
@@ -110,7 +132,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     `since`: when it began, as far as is known, else 0. `hurts`: whom or what it hurts; `count` how many are known of,
     0 when that is not counted. `organization_id`: whose trouble it is, "" for the installation's. `phone_number_id`,
-    `endpoint_id`: what it is about, "" for neither.
+    `endpoint_id`: what it is about, "" for neither. `own_severity`: how grave it is, where that is not its kind's.
     """
 
     kind: str
@@ -121,6 +143,12 @@ class Line(Struct, frozen=True, kw_only=True):
     organization_id: str = ""
     phone_number_id: str = ""
     endpoint_id: str = ""
+    own_severity: Severity | None = None
+
+    @property
+    def severity(self) -> Severity:
+        """How grave it is."""
+        return self.own_severity or KINDS[self.kind].severity
 
     @property
     def title(self) -> str:
@@ -140,7 +168,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
 def verdict(now: Figures) -> list[Line]:
     """Return what does not work, the gravest first; nothing when all does."""
-    found = [*_installation(now), *_refusals(now), *_unrouted(now), *_accounts(now), *_endpoints(now)]
+    found = [*_installation(now), *_refusals(now), *_unrouted(now), *_accounts(now), *_endpoints(now), *_alerts(now)]
     order = {kind: place for place, kind in enumerate(KINDS)}
     return sorted(found, key=lambda line: order[line.kind])
 
@@ -159,6 +187,7 @@ def _installation(now: Figures) -> Iterator[Line]:
                 kind="disk_nearly_full",
                 cause=f"For {disk.holds} ({disk.place}): {free}.",
                 hurts="Nothing yet; everything, once it is full.",
+                own_severity="critical" if disk.free < _FULL else None,
             )
     if now.clock is not None and abs(now.clock.seconds) > CLOCK_SECONDS:
         way = "ahead of" if now.clock.seconds > 0 else "behind"
@@ -166,6 +195,7 @@ def _installation(now: Figures) -> Iterator[Line]:
             kind="clock_off",
             cause=f"It is {_age(abs(now.clock.seconds))} {way} {now.clock.source}.",
             hurts="Customer service windows, signatures and retries.",
+            own_severity="critical" if abs(now.clock.seconds) > _REFUSED_SECONDS else None,
         )
 
 
@@ -204,7 +234,10 @@ def _refusals(now: Figures) -> Iterator[Line]:
             f"The last came {_ago(now, max(strange))}, for no account here: its signature is of no app secret known."
         )
         yield Line(
-            kind="app_secret_wrong", cause=cause, hurts="Every message of the app that signs so, if it is yours."
+            kind="app_secret_wrong",
+            cause=cause,
+            hurts="Every message of the app that signs so, if it is yours.",
+            own_severity="warning",  # a stranger can cause it
         )
 
 
@@ -259,10 +292,25 @@ def _endpoints(now: Figures) -> Iterator[Line]:
                 lasted = _age((now.at - outage.since) / MICROS)
                 why = f": {outage.cause}" if outage.cause else ""
                 cause = f"{endpoint.id} has failed for {lasted}{why}."
-                yield _of_endpoint(now, "endpoint_failing", endpoint, cause, outage.since)
+                graver = "critical" if now.at - outage.since >= _LONG else None
+                yield replace(_of_endpoint(now, "endpoint_failing", endpoint, cause, outage.since), own_severity=graver)
             elif (waited := now.at - now.stored.oldest.get(endpoint.id, now.at)) > LATE:
                 cause = f"{endpoint.id}: the oldest delivery has waited {_age(waited / MICROS)}."
                 yield _of_endpoint(now, "endpoint_behind", endpoint, cause, now.at - waited)
+
+
+def _alerts(now: Figures) -> Iterator[Line]:
+    failing = now.stored.failing_channels
+    if failing:
+        said = (
+            f"{each.channel} has failed for {_age((now.at - each.since) / MICROS)}: {each.cause}" for each in failing
+        )
+        yield Line(
+            kind="alerts_failing",
+            cause="; ".join(said) + ".",
+            hurts="Whoever waits for alerts.",
+            since=min(each.since for each in failing),
+        )
 
 
 def _of_account(kind: str, account: Account, cause: str, *, hurts: str, since: Micros = 0, count: int = 0) -> Line:

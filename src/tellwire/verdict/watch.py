@@ -35,7 +35,8 @@ class News(Struct, frozen=True):
 
 
 class Watch:
-    """Computes the verdict of this process, and tells listeners and the log what changes.
+    """Computes the verdict of this process, and tells listeners and the log what changes; `on_lines` get all lines,
+    every few seconds.
 
     Args:
         store, disks, clock: where the figures come from.
@@ -54,6 +55,7 @@ class Watch:
     ) -> None:
         self.observed = observed
         self.listeners: list[Callable[[News], None]] = []
+        self.on_lines: list[Callable[[Sequence[Line]], None]] = []
         self._store, self._disks, self._clock, self._failing = store, disks, clock, failing
         self._up_since = clock.now()
         self._stored, self._read_at = Stored(), 0
@@ -77,7 +79,10 @@ class Watch:
     async def round(self) -> None:
         """Write down what went through, and tell what changed."""
         await self.write_down()
-        self._tell(await self.lines())
+        lines = await self.lines()
+        self._tell(lines)
+        for take in self.on_lines:
+            take(lines)
 
     async def write_down(self) -> None:
         """Write down which numbers got messages, and what went through since the last time."""

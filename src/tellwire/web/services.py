@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.trial import AgentTrial
+from tellwire.alerts.teller import Alerts
 from tellwire.delivery.attempt import Wire
 from tellwire.doctor.ports import Probe
 from tellwire.inbox.ingest import Ingest
@@ -124,12 +125,12 @@ class Services(Struct, frozen=True, kw_only=True):
     `route_unrouted` applies what waited for an account; `erase` goes on with an erasure (organization id, id) that has
     been begun; `wake` tells the dispatcher of replays, `wake_downloads` that files are to be fetched or removed.
     `files` holds the bytes of media; `template_sync` reads, creates and deletes templates at Meta; `graph` is Meta's
-    API, and `probe` makes requests to our own URLs. `watch` knows what does not work. `counters` holds the process's
-    counts; `engine` is its dispatcher and `sending_worker` the loop that sends to Meta, None when it has none;
-    `send_answers` has Meta's answers to messages whose callers wait; `tracer` is there while tracing is on, `phone`
-    under `dev`, `login_provider` where people log in elsewhere. `setting_sources` says by field name where each
-    setting came from. `local_key` is a key of this process alone, for the command line of who runs it: it may do what
-    ADMIN_KEY may, and is gone with the process.
+    API, and `probe` makes requests to our own URLs. `watch` knows what does not work, `alerts` what was told of it.
+    `counters` holds the process's counts; `engine` is its dispatcher and `sending_worker` the loop that sends to Meta,
+    None when it has none; `send_answers` has Meta's answers to messages whose callers wait; `tracer` is there while
+    tracing is on, `phone` under `dev`, `login_provider` where people log in elsewhere. `setting_sources` says by field
+    name where each setting came from. `local_key` is a key of this process alone, for the command line of who runs it:
+    it may do what ADMIN_KEY may, and is gone with the process.
     """
 
     store: Store
@@ -156,6 +157,7 @@ class Services(Struct, frozen=True, kw_only=True):
     files: MediaStore
     counters: Counters
     watch: Watch
+    alerts: Alerts
     graph: Graph
     probe: Probe
     template_sync: TemplateSync

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tellwire.errors import Unavailable
 from tellwire.model.deliveries import Endpoint, Secret
-from tellwire.observability import logs
+from tellwire.observability import logs, masking
 
 PHONE = "5215500000001"
 PHONES = st.from_regex(r"[1-9][0-9]{7,14}", fullmatch=True)
@@ -128,7 +128,7 @@ def test_nothing_of_a_payload_reaches_the_log(out: io.StringIO, phone: str, word
 
 
 def test_people_read_plain_lines() -> None:
-    assert logs.masked(f"from +{PHONE}") == "from ***01"
+    assert masking.masked(f"from +{PHONE}") == "from ***01"
     written = io.StringIO()
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
@@ -160,20 +160,20 @@ def test_people_read_plain_lines() -> None:
     ],
 )
 def test_masked(value: object, expected: object) -> None:
-    assert logs.masked(value) == expected
+    assert masking.masked(value) == expected
 
 
 @pytest.mark.parametrize("key", ["secret", "access_token", "Authorization", "ADMIN_KEY", "body", "content", "text"])
 def test_values_under_private_keys_are_never_written(key: str) -> None:
-    assert logs.masked("anything", key) == "***"
-    assert logs.masked([b"anything"], key) == "***"
-    assert logs.masked({"outer": {key: {"inner": "anything"}}}) == {"outer": {key: "***"}}
+    assert masking.masked("anything", key) == "***"
+    assert masking.masked([b"anything"], key) == "***"
+    assert masking.masked({"outer": {key: {"inner": "anything"}}}) == {"outer": {key: "***"}}
 
 
 def test_account_ids_stay_readable() -> None:
-    assert logs.masked("106540352242922", "phone_number_id") == "106540352242922"
+    assert masking.masked("106540352242922", "phone_number_id") == "106540352242922"
 
 
 @given(phone=PHONES, before=st.sampled_from(["", "+", " ", '"', "/", "=", ":", "-", "_", "("]), after=st.text())
 def test_no_phone_number_survives_in_any_text(phone: str, before: str, after: str) -> None:
-    assert phone not in str(logs.masked(f"x {before}{phone} {after.replace(phone, '')}"))
+    assert phone not in str(masking.masked(f"x {before}{phone} {after.replace(phone, '')}"))

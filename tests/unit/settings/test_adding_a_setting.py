@@ -6,7 +6,7 @@ import ast
 import base64
 import re
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -21,6 +21,9 @@ TEXTS = [
     "sqlite:///x.db",
     "10.0.0.0/8",
     base64.b64encode(bytes(32)).decode(),
+    "smtp://host",
+    "ana@example.org",
+    "warning",
 ]
 """Something for every kind of setting."""
 SECRETIVE = re.compile(r"(^|_)(key|secret|token|password)(_|$)")
@@ -28,6 +31,8 @@ SECRETIVE = re.compile(r"(^|_)(key|secret|token|password)(_|$)")
 
 def kinds(hint: Any) -> set[type]:
     """The classes of a field's values, and of what stands in its lists."""
+    if get_origin(hint) is Literal:
+        return {type(word) for word in get_args(hint)}
     below = {kind for each in get_args(hint) for kind in kinds(each)}
     return below or ({hint} if isinstance(hint, type) else set())
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tellwire.errors import BadSettings
+from tellwire.ports.mail import MailServer
 from tellwire.settings import (
     DEV_DEFAULTS,
     LOOPBACK,
@@ -30,6 +31,11 @@ SECRETS = {
     "TELLWIRE_MASTER_KEY": base64.b64encode(KEY).decode(),
     "TELLWIRE_META_APP_SECRET": "hidden-app-secret,bound-app-secret@106540352242922",
     "TELLWIRE_META_VERIFY_TOKEN": "hidden-verify-token",
+    "TELLWIRE_ALERT_WEBHOOK_URL": "https://ops.example.org/hidden-path",
+    "TELLWIRE_ALERT_WEBHOOK_SECRET": "hidden-webhook-secret",
+    "TELLWIRE_ALERT_SLACK_URL": "https://hooks.example.org/hidden-path",
+    "TELLWIRE_ALERT_SMTP_URL": "smtp://user:hidden-word@mail",
+    "TELLWIRE_ALERT_MAIL_TO": "ana@example.org",
     "TELLWIRE_DATABASE_URL": "postgresql://tellwire:hidden-password@db/tellwire?password=hidden-too",
 }
 
@@ -195,6 +201,32 @@ def test_a_file_that_makes_no_sense_is_an_error(tmp_path: Path, text: str) -> No
                 "s3://bucket?secret_access_key=word",
             )
         ),
+        *(
+            (name, text)
+            for name in ("ALERT_WEBHOOK_URL", "ALERT_SLACK_URL")
+            for text in ("ops.example.org", "ftp://x", "https://", "https://u:p@x", "https://x/a b", "https://x:y")
+        ),
+        *(("ALERT_WEBHOOK_SECRET", text) for text in ("short", "whsec_!", "whsec_AAAA", "x" * 129)),
+        *(
+            ("ALERT_SMTP_URL", text)
+            for text in (
+                *(
+                    "mail.example.org",
+                    "smtp://",
+                    "http://x",
+                    "smtp://x/y",
+                    "smtp://x?tls=no",
+                    "smtp://x:y",
+                    "smtp://x#y",
+                ),
+                *("smtps://x?starttls=true", "smtp://x?starttls=maybe", "smtp://user@x", "smtp://:word@x"),
+                *("smtp://user:word@x?starttls=false", "smtp://us%0Aer:word@x", "smtp://user:w%C3%B6rd@x"),
+            )
+        ),
+        *(("ALERT_MAIL_TO", text) for text in ("ana", "Ana <ana@example.org>", "a@b@c", "a b@c", "@c", "a@")),
+        *(("ALERT_MAIL_FROM", text) for text in ("ana", "a@b\nBcc: c@d")),
+        *(("ALERT_SEVERITY", text) for text in ("info", "2")),
+        *((name, text) for name in ("ALERT_AFTER_SECONDS", "ALERT_REPEAT_HOURS") for text in ("-1", "nan", "1h")),
         *(("DELIVERY_TIMEOUT_SECONDS", text) for text in ("0", "-1", "nan", "inf", "15s")),
         *(("RETRY_SCHEDULE", text) for text in ("5;6", "5,-1", "5,inf")),
         *(("CONVERSATION_WINDOW_HOURS", text) for text in ("-0.1", "nan", "never")),
@@ -329,6 +361,49 @@ def test_the_host_of_the_public_url_is_answered_and_its_path_is_the_sub_path(tmp
 @pytest.mark.parametrize("path", ["/a b", "/a//b", "/../b", "/%2e", '/"', "/ä", "/.well-known"])
 def test_a_path_of_the_public_url_has_one_spelling(tmp_path: Path, path: str) -> None:
     assert "TELLWIRE_PUBLIC_URL takes" in problem_of(tmp_path, PUBLIC_URL=f"https://hooks.example.org{path}")
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "shown_as"),
+    [
+        ("smtp://mail", MailServer(host="mail", port=587, tls="starttls"), "smtp://mail:587"),
+        ("smtps://mail/", MailServer(host="mail", port=465, tls="always"), "smtps://mail:465"),
+        (
+            "smtp://relay?starttls=false",
+            MailServer(host="relay", port=25, tls="never"),
+            "smtp://relay:25?starttls=false",
+        ),
+        (
+            "smtp://ana%40example.org:p%40ss%2Fword@mail:2525",
+            MailServer(host="mail", port=2525, tls="starttls", user="ana@example.org", password="p@ss/word"),
+            "smtp://ana%40example.org:***@mail:2525",
+        ),
+        (
+            "smtp://u:p@[::1]?starttls=no",
+            MailServer(host="::1", port=25, tls="never", user="u", password="p"),
+            "smtp://u:***@[::1]:25?starttls=false",
+        ),
+    ],
+)
+def test_mail_servers(tmp_path: Path, text: str, server: MailServer, shown_as: str) -> None:
+    settings = settings_of(tmp_path, ALERT_SMTP_URL=text, ALERT_MAIL_TO="ana@example.org, ops@example.org")
+    assert settings.alert_smtp_url == server
+    assert settings.alert_mail_to == ("ana@example.org", "ops@example.org")
+    assert shown(settings, "alert_smtp_url") == shown_as
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({"ALERT_WEBHOOK_SECRET": "an invented secret"}, "ALERT_WEBHOOK_URL"),
+        ({"ALERT_SMTP_URL": "smtp://mail"}, "ALERT_MAIL_TO"),
+        ({"ALERT_MAIL_TO": "ana@example.org"}, "ALERT_SMTP_URL"),
+        ({"ALERT_MAIL_FROM": "ana@example.org"}, "ALERT_MAIL_TO"),
+    ],
+)
+def test_settings_of_alerts_go_together(tmp_path: Path, given: dict[str, str], needed: str) -> None:
+    [name] = given
+    assert problem_of(tmp_path, **given) == f"TELLWIRE_{name} needs TELLWIRE_{needed}"
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------

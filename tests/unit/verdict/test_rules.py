@@ -11,7 +11,17 @@ from msgspec.structs import replace
 from tellwire.model.deliveries import Endpoint
 from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, HOUR, MINUTE, Micros
-from tellwire.verdict.figures import MOST_WAITING, ClockOffset, Disk, Figures, Outage, Refusals, Stored, Unrouted
+from tellwire.verdict.figures import (
+    MOST_WAITING,
+    ClockOffset,
+    Disk,
+    FailingChannel,
+    Figures,
+    Outage,
+    Refusals,
+    Stored,
+    Unrouted,
+)
 from tellwire.verdict.rules import KINDS, seen_by, verdict, without_names
 from tellwire.verdict.traffic import Counts, Heard, Tally, Traffic, merged, silence
 
@@ -130,6 +140,17 @@ TABLE: dict[str, tuple[Figures, Figures, str, str]] = {
         "endpoint_disabled",
         "it answered 410.",
     ),
+    "alerts": (
+        stored(
+            failing_channels=[
+                FailingChannel("mail", NOW - HOUR, "connection refused"),
+                FailingChannel("slack", NOW - MINUTE, "it answered 404"),
+            ]
+        ),
+        FINE,
+        "alerts_failing",
+        "mail has failed for 1 hour: connection refused; slack has failed for 1 minute: it answered 404.",
+    ),
 }
 
 
@@ -145,6 +166,26 @@ def test_a_line_comes_with_its_cause_and_goes_when_it_is_mended(row: tuple[Figur
     assert line.hurts.endswith(".")
     assert line.since <= NOW
     assert verdict(mended) == []
+
+
+SEVERITIES: dict[str, tuple[Figures, str]] = {
+    "the database": (with_(failing=["full"]), "critical"),
+    "a disk": (with_(disks=[replace(ROOMY, free=GIB // 2)]), "warning"),
+    "a disk that is about to be full": (with_(disks=[replace(ROOMY, free=GIB // 5)]), "critical"),
+    "the clock": (with_(clock=ClockOffset(-200.0, "Meta's")), "warning"),
+    "the clock, so that signatures are refused": (with_(clock=ClockOffset(-301.0, "Meta's")), "critical"),
+    "a number of ours": (refused(NUMBER), "critical"),
+    "a stranger": (refused("777"), "warning"),
+    "an endpoint": (stored(outages={ENDPOINT: Outage(NOW - HOUR + 1, "refused")}), "warning"),
+    "an endpoint for an hour": (stored(outages={ENDPOINT: Outage(NOW - HOUR, "refused")}), "critical"),
+}
+
+
+@pytest.mark.parametrize("row", SEVERITIES.values(), ids=SEVERITIES)
+def test_a_line_says_how_grave_it_is(row: tuple[Figures, str]) -> None:
+    figures, severity = row
+    [line] = verdict(figures)
+    assert line.severity == severity
 
 
 def test_every_kind_is_in_the_table() -> None:

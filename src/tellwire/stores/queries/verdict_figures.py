@@ -11,7 +11,7 @@ from tellwire.ids import id_floor, micros_of
 from tellwire.model.inbound import Outcome
 from tellwire.model.tenancy import Account
 from tellwire.model.units import DAY, Micros
-from tellwire.stores.queries import status_figures
+from tellwire.stores.queries import alerts, status_figures
 from tellwire.stores.queries.paging import columns
 from tellwire.stores.schema.sending import DUE_SEND, sends
 from tellwire.stores.schema.tables import LIVE, PARKED, account_traffic, deliveries, endpoint_health, held_items
@@ -35,6 +35,7 @@ def read(connection: Connection, now: Micros, *, disabled: Sequence[str] = (), p
         outages=outages,
         oldest=oldest,
         waiting={each: _waiting(connection, each) for each in troubled},
+        failing_channels=alerts.failing(connection),
         unsent={
             each: _counted(connection, sends.c.account_id == each, text(DUE_SEND)) for each in paused[:_MOST_COUNTED]
         },

@@ -1,5 +1,5 @@
 """The tables for endpoints beside deliveries: their health, traffic, failures by cause, edited replays, jobs; how
-regularly numbers get messages, and how much goes through."""
+regularly numbers get messages, how much goes through, and what alerts were told."""
 
 from __future__ import annotations
 
@@ -64,6 +64,36 @@ traffic_counts = Table(
     Column("failing", BigInteger, nullable=False),
     Column("sent", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "step", "start"),
+    sqlite_with_rowid=False,
+)
+
+alert_findings = Table(
+    "alert_findings",
+    metadata,
+    Column("organization_id", Text, nullable=False),  # "": the installation's
+    Column("name", Text, nullable=False),  # the same as long as it is the same trouble
+    Column("line", LargeBinary, nullable=False),  # the verdict's line as it was last seen, as JSON
+    Column("begun_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),  # when a process last had it in its verdict
+    Column("gone_at", BigInteger, nullable=False),  # when a process that had it has it no more; 0: none said so
+    Column("over_at", BigInteger, nullable=False),  # 0: it stands
+    Column("told", LargeBinary, nullable=False),  # by channel, as JSON
+    PrimaryKeyConstraint("organization_id", "name"),
+    sqlite_with_rowid=False,
+)
+
+alert_channels = Table(
+    "alert_channels",
+    metadata,
+    Column("organization_id", Text, nullable=False),  # "": channels are the installation's
+    Column("name", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),  # when it was set; what was over before is not told
+    Column("sent_at", BigInteger, nullable=False),
+    Column("failing_since", BigInteger, nullable=False),  # 0: the last try went well
+    Column("attempts", BigInteger, nullable=False),  # that failed since then
+    Column("retry_at", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False),
+    PrimaryKeyConstraint("organization_id", "name"),
     sqlite_with_rowid=False,
 )
 

@@ -42,6 +42,8 @@ from tellwire.stores.schema.erasure import RUNNING, erased, erasures, sealed_key
 from tellwire.stores.schema.maintenance import (
     OPEN_JOB,
     account_traffic,
+    alert_channels,
+    alert_findings,
     endpoint_health,
     endpoint_traffic,
     failures,
@@ -83,6 +85,8 @@ __all__ = [
     "agent_turns",
     "agent_usage",
     "agents",
+    "alert_channels",
+    "alert_findings",
     "attempts",
     "console_sessions",
     "conversation_labels",

@@ -7,6 +7,7 @@ from types import ModuleType
 from tellwire.web.api import (
     accounts,
     agents,
+    alerts,
     api_keys,
     audit,
     contacts,
@@ -54,6 +55,7 @@ NOUNS: dict[str, ModuleType] = {
     "why": why,
     "verdict": verdict,
     "doctor": doctor,
+    "alerts": alerts,
     "traffic": traffic,
     "settings": settings_in_force,
     "portal-links": portal_links,

@@ -32,6 +32,10 @@ class LineRead(Struct, kw_only=True):
     organization_id: Annotated[str | None, Meta(description="Whose trouble it is; null for the installation's.")]
     phone_number_id: str | None
     endpoint_id: Annotated[str | None, Meta(description="The webhook endpoint that it is about.")]
+    severity: Annotated[
+        Literal["warning", "critical"],
+        Meta(description="`critical`: messages do not come or do not go, or soon will not."),
+    ]
     title: str
     cause: str
     since: Annotated[When | None, Meta(description="Since when, as far as is known.")]
@@ -91,6 +95,7 @@ def _shown(context: RequestContext, line: Line) -> LineRead:
         organization_id=line.organization_id or None,
         phone_number_id=line.phone_number_id or None,
         endpoint_id=line.endpoint_id or None,
+        severity=line.severity,
         title=line.title,
         cause=line.cause,
         since=when(line.since),

@@ -13,8 +13,9 @@ _ADMIN: dict[str, Any] = {"scopes": ("admin",)}
 
 @get("/settings/effective", opt=_ADMIN, include_in_schema=False)
 async def effective(visit: VisitDependency) -> Response[bytes]:
-    """The settings in force, secrets masked, and where each came from."""
-    return visit.page("settings_effective.html", settings=await visit.api.get("/settings"))
+    """The settings in force, secrets masked, and where each came from; and how it goes with the channels of alerts."""
+    settings, alerts = await visit.api.get("/settings"), await visit.api.part("/alerts")
+    return visit.page("settings_effective.html", settings=settings, alerts=alerts)
 
 
 @get("/settings/audit", opt=_ADMIN, include_in_schema=False)

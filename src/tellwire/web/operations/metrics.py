@@ -139,6 +139,13 @@ METRICS = (
         read=lambda now: _by(KINDS, Counter(line.kind for line in now.lines)),
         for_all=True,
     ),
+    Metric(
+        name="tellwire_alerts_total",
+        kind="counter",
+        help="Messages with alerts by channel and whether it took them (`sent`) or not (`failed`), tests included.",
+        labels=("channel", "outcome"),
+        read=lambda now: [((*key,), count) for key, count in sorted(now.counters.alerts.items())],
+    ),
     # --- HTTP
     Metric(
         name="tellwire_http_connections",

@@ -19,6 +19,7 @@ def create() -> None:
     _endpoint_traffic()
     _account_traffic()
     _traffic_counts()
+    _alerts()
     _replay_edits()
     _jobs()
     _failures()
@@ -231,6 +232,35 @@ def _traffic_counts() -> None:
         sa.Column("failing", sa.BigInteger(), nullable=False),
         sa.Column("sent", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "step", "start"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _alerts() -> None:
+    op.create_table(
+        "alert_findings",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("line", sa.LargeBinary(), nullable=False),
+        sa.Column("begun_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("gone_at", sa.BigInteger(), nullable=False),
+        sa.Column("over_at", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "name"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "alert_channels",
+        sa.Column("organization_id", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("retry_at", sa.BigInteger(), nullable=False),
+        sa.Column("cause", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "name"),
         sqlite_with_rowid=False,
     )
 

@@ -1,0 +1,1 @@
+"""Alerts: who runs an installation is told what the verdict says, by webhook, by chat and by mail."""
