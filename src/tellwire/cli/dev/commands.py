@@ -144,8 +144,10 @@ class Commands:
         self._customer.become(person)
         if self._phone is not None:
             self._phone.become(person)
-        self._screen.answered("/as", f"you act as {person.name} now: /media is theirs, and the phone in the console")
-        await self._customer.write(text.strip() or f"Hello, this is {person.name}.")
+        self._screen.answered(
+            "/as", f"you act as {person.name.split()[0]} now: /media is theirs, and the phone in the console"
+        )
+        await self._customer.write(text.strip() or f"Hello, this is {person.name.split()[0]}.")
 
     async def _media(self, kind: str) -> None:
         kind = kind or MEDIA_TYPES[0]

@@ -23,7 +23,8 @@ from tellwire.model.deliveries import Attempt, Delivery
 _FORMATS = tuple(FORMATS)
 _KEPT = 1000
 _WIDE, _WIDEST = 100, 150
-_BOLD, _DIM, _RED, _GREEN, _YELLOW, _BLUE, _CYAN = "1", "2", "1;31", "32", "33", "36;1", "36"
+_LEAST = 20
+_DIM, _RED, _GREEN, _YELLOW, _BLUE, _CYAN = "90", "1;31", "32", "33", "1;36", "36"
 _TICKS = {
     "pending": ("◷ pending", _DIM),
     "sent": ("✓ sent", ""),
@@ -78,13 +79,20 @@ class MessageLine(Struct, kw_only=True):
     cause: str = ""
     unknown: bool = False
     ms: float = 0.0
+    put: list[str] = field(default_factory=list)
+    """the lines that were put out for good"""
 
     def shown(self, columns: int) -> list[str]:
         """Return the line, and under it the whole text if it was cut, and what went wrong."""
         wide = columns >= _WIDE
+        who_width, end = (18, f"{self.ms:6.0f} ms  {short_id(self.id)}") if wide else (10, short_id(self.id))
+        room = columns - 8 - who_width - 5
         chain, chain_width = self._chain(columns)
-        who_width, end = (20, f"{self.ms:6.0f} ms  {short_id(self.id)}") if wide else (10, short_id(self.id))
-        what_width = max(8, columns - 8 - who_width - chain_width - len(end) - 5)
+        if room - chain_width - len(end) < _LEAST:
+            end = short_id(self.id)
+        if room - chain_width - len(end) < _LEAST:
+            chain, chain_width = self._chain(columns, brief=True)
+        what_width = max(4, room - chain_width - len(end))
         what = self.text or _KINDS.get(self.kind, self.kind)
         line = "  ".join([painted(self.at, _DIM), self._who(who_width, wide=wide)]) if wide else ""
         line = line or f"{painted(self.at, _DIM)} {self._who(who_width, wide=wide)}"
@@ -92,9 +100,8 @@ class MessageLine(Struct, kw_only=True):
         lines = [f"{line} {said} {chain} {painted(end, _DIM)}"]
         if self.text and get_cwidth(what) > what_width:
             lines.append(" " * 9 + painted(fitted(what, max(8, columns - 10)).rstrip(), _DIM))
-        lines += [
-            " " * 9 + painted(fitted(f"✗ {each}", max(8, columns - 10)).rstrip(), _RED) for each in self._faults()
-        ]
+        for fault in self._faults():
+            lines += [painted(piece, _RED) for piece in _broken(f"{' ' * 9}✗ {fault}", columns)]
         return lines
 
     def _who(self, width: int, *, wide: bool) -> str:
@@ -103,9 +110,12 @@ class MessageLine(Struct, kw_only=True):
             return painted(fitted(first, width), _YELLOW)
         return painted(fitted(f"{self.author if wide else ''} → {first}".strip(), width), _GREEN)
 
-    def _chain(self, columns: int) -> tuple[str, int]:
-        """Return the way of the message, and how many columns it takes."""
+    def _chain(self, columns: int, *, brief: bool = False) -> tuple[str, int]:
+        """Return the way of the message, from its payloads on if `brief`, and how many columns it takes."""
         steps = [("received", ""), ("stored", "")] if self.incoming and columns >= _WIDE else [("stored", "")]
+        if brief and self.stops:
+            steps = []
+        own_width = 32 if columns >= _WIDE else 16
         if self.stops:
             failed = [name for name in _FORMATS if name in self.stops and not _fine(self.stops[name])]
             good = [name for name in _FORMATS if name in self.stops and name not in failed]
@@ -114,7 +124,10 @@ class MessageLine(Struct, kw_only=True):
                 steps.append((f"{names} 200", _GREEN))
             steps += [(f"{name} {self.stops[name].status}", _RED) for name in failed]
         steps += [
-            (f"{each.name} {each.status or 'no answer'}", _GREEN if each.delivered else _RED)
+            (
+                f"{fitted(each.name, own_width).rstrip()} {each.status or 'no answer'}",
+                _GREEN if each.delivered else _RED,
+            )
             for each in self.own.values()
         ]
         if not self.incoming and self.unknown:
@@ -186,6 +199,7 @@ class Board:
         self._shown: OrderedDict[str, MessageLine | Note] = OrderedDict()
         self._lines: OrderedDict[str, MessageLine] = OrderedDict()
         self._notes = 0
+        self._columns = 0
         self.changed: Callable[[], None] = self.put_out
 
     def note(self, text: str) -> None:
@@ -208,8 +222,9 @@ class Board:
 
     def show(self, line: MessageLine) -> None:
         """Show what a line has become, where it stands, else as the newest."""
-        self._shown.setdefault(line.id, line)
-        self.changed()
+        if line.id in self._shown or line.put != line.shown(self._columns):
+            self._shown.setdefault(line.id, line)
+            self.changed()
 
     def text(self, columns: int) -> list[str]:
         """Return the lines that stand above the input."""
@@ -223,7 +238,12 @@ class Board:
         out: list[str] = []
         while self._shown and len(self.text(columns)) > rows:
             _, oldest = self._shown.popitem(last=False)
-            out += oldest.text.split("\n") if whole and isinstance(oldest, Note) else oldest.shown(columns)
+            if isinstance(oldest, MessageLine):
+                oldest.put = oldest.shown(columns)
+                out += oldest.put
+            else:
+                out += oldest.text.split("\n") if whole else oldest.shown(columns)
+        self._columns = columns
         return out
 
     def put_out(self) -> None:
@@ -273,7 +293,7 @@ class LiveScreen(Screen):
         if journey.message_id:
             self.moved(journey)
         elif journey.stops:
-            what = f"{journey.person or 'somebody'}: {on_one_line(journey.title)}"
+            what = f"{journey.person.partition(' ')[0] or 'somebody'}: {on_one_line(journey.title)}"
             faults = [f"{name} {stop.status} {stop.error}" for name, stop in journey.stops.items() if not _fine(stop)]
             self.board.note(
                 painted(f"{datetime.now():%H:%M:%S}  {what}", _DIM)  # noqa: DTZ005
