@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.acceptance.processes import every, request
+from tests.acceptance.processes import ROOT, every, request
 from tests.acceptance.terminals import Row, Terminal, on_terminal, recording
 
 PICTURES = Path(os.environ["TELLWIRE_PICTURES"]) if "TELLWIRE_PICTURES" in os.environ else None
@@ -25,6 +25,14 @@ def having(pattern: str) -> Callable[[list[str]], re.Match[str] | None]:
         return next((match for line in lines if (match := re.search(pattern, line))), None)
 
     return found
+
+
+def samples() -> list[str]:
+    """The lines that the README shows, as patterns: their times, durations and ids differ."""
+    lines = re.findall(r"(?m)^\d\d:\d\d:\d\d  .* ms  \w{6}$", (ROOT / "README.md").read_text())
+    assert len(lines) == 3
+    patterns = (re.sub(r"^[\d:]+|\d+ ms  \w+$", "#", line) for line in lines)
+    return [r"^\S+ +" + " +".join(map(re.escape, each.split()[1:-1])) + r" +\d+ ms  \w{6}$" for each in patterns]
 
 
 def stands(terminal: Terminal, typed: str) -> bool:
@@ -99,9 +107,11 @@ def test_a_message_is_one_line_that_changes_above_an_input_line_that_stays(tmp_p
             nowhere = f"127.0.0.1:{taken.getsockname()[1]}/hook"
         draft = {"url": f"http://{nowhere}", "format": "row", "events": ["messages.insert"]}
         assert request(f"{url}/v1/webhook-endpoints", key=key, method="POST", body=draft)[0] == 201
-        said("/as asha", rf"Asha +Hello.* 5 formats 200 → {nowhere} no answer +\w{6}$")
+        said("/as asha", rf"Asha +Hello.* 5 formats 200 → {nowhere} no answer +\w{{6}}$")
         dev.until(having(r"✗ .*Is your server running\?"))
 
+        for sample in samples():
+            assert having(sample)(dev.history + dev.lines), sample
         texts = [row["content"].get("text", {}).get("body", "") for row in every(url, "messages", key=key)]
         assert "And this one?" in texts
         assert not [text for text in texts if text.startswith("/")], "no command went to a customer"

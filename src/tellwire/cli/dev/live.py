@@ -142,7 +142,7 @@ class MessageLine(Struct, kw_only=True):
         """Return what went wrong, with a word what to do."""
         faults = [f"{name}: {stop.error or 'not verified'}" for name, stop in self.stops.items() if not _fine(stop)]
         faults += [
-            f"{each.name}: {each.cause} (attempt {each.number}; tried again by itself). Is your server running?"
+            f"{each.name}: {each.cause} (attempt {each.number}). Is your server running?"
             for each in self.own.values()
             if not each.delivered
         ]
