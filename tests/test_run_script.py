@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,51 @@ def test_uv_fills_where_it_is_and_never_fetches_a_python(checkout: Checkout) -> 
         f"pip sync --quiet --python {python} --require-hashes --compile-bytecode "
         f"{checkout.root / 'requirements.lock'} downloads=never\n"
     )
+
+
+def on_a_terminal(checkout: Checkout, *arguments: str) -> tuple[int, str]:
+    """Run it with a terminal as standard error; return the exit code and what came there."""
+    ours, theirs = pty.openpty()
+    command = [str(checkout.root / "run"), *arguments]
+    done = subprocess.run(
+        command, cwd=checkout.home, env=checkout.environment, stdout=subprocess.PIPE, stderr=theirs, check=False
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # the end of a terminal
+        while piece := os.read(ours, 65536):
+            said += piece
+    os.close(ours)
+    return done.returncode, said.decode()
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_on_a_terminal_one_line_tells_of_the_installer(checkout: Checkout, tool: str) -> None:
+    checkout.write("requirements.lock", "" if tool == "pip" else "one==1 \\\n    --hash=x\n# via\ntwo==2\n")
+    if tool == "uv":
+        checkout.uv(then="echo 140 lines; exit 0")
+    for name in ("grep", "sleep"):
+        (checkout.bin / name).symlink_to(str(shutil.which(name)))
+    code, said = on_a_terminal(checkout, "say")
+    assert code == 0, said
+    assert said.count("\n") == 1, said
+    packages = 2 if tool == "uv" else 0
+    assert said.split("\r")[1] == f"run: Making the environment in .venv: {packages} packages, 0 s"
+    assert "140 lines" not in said
+    assert on_a_terminal(checkout, "say") == (0, "")
+
+
+def test_on_a_terminal_a_failed_installer_is_shown_whole(checkout: Checkout) -> None:
+    checkout.uv(then="echo no luck; echo at all >&2; exit 1")
+    checkout.command("python3", lacking("ensurepip"))
+    for name in ("grep", "sleep"):
+        (checkout.bin / name).symlink_to(str(shutil.which(name)))
+    code, said = on_a_terminal(checkout, "say")
+    assert code == 1
+    lines = said.replace("\r\n", "\n").splitlines()
+    assert lines[-5:-1][0:3] == ["no luck", "at all", "run: uv could not do it (see above); trying pip."]
+    assert lines[-1].startswith("run: the environment is not complete")
+    assert not (checkout.root / ".venv.output").exists()
 
 
 def test_the_process_becomes_python(checkout: Checkout) -> None:

@@ -255,7 +255,7 @@ def test_a_typed_line_and_the_curl_command_of_the_banner_go_out_and_are_read(tmp
         goes_all_the_way(dev, "text by you", '  "Yes, in stock! 🎉"')
         status, row = request(url, method="POST", body=body, headers=headers)
         assert (status, row["direction"], row["send_state"]) == (202, "outgoing", "queued")
-        goes_all_the_way(dev, "text by API", "")
+        goes_all_the_way(dev, "text by API", '  "Hello from curl"')
         of_readme = curl_command((ROOT / "README.md").read_text().splitlines())
         assert of_readme is not None
         its_headers = of_readme[1] | {"Authorization": of_readme[1]["Authorization"].replace("$API_KEY", key)}

@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 import uvloop
@@ -67,9 +67,9 @@ async def _with_signals(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
     return await main(stop)
 
 
-def log_to_stderr() -> None:
-    """Set up logging to stderr; libraries log warnings and errors only."""
-    logs.set_up()
+def log_to_stderr(stream: TextIO | None = None, *, as_json: bool | None = None, level: int = logging.INFO) -> None:
+    """Set up logging to stderr, or to another stream (`logs.set_up`); libraries log warnings and errors only."""
+    logs.set_up(stream, as_json=as_json, level=level)
     for library in ("alembic", "uvicorn", "httpx2", "openai"):
         logging.getLogger(library).setLevel(logging.WARNING)
 

@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from tests.golden.formats.cases import WRITTEN
 import tellwire_sdk
 from tellwire.cli.dev.catcher import Catch
 from tellwire.cli.dev.chat import ChattingCustomer, act, customer_of
+from tellwire.cli.dev.commands import Commands, way_in_words
 from tellwire.cli.dev.home import Home, clear, keep, lock, make_home, read_home
 from tellwire.cli.dev.journeys import Journey, Journeys
 from tellwire.cli.dev.once import arrived
@@ -30,7 +31,8 @@ from tellwire.errors import AlreadyRunning, TellwireError
 from tellwire.http_client.sender import open_sender
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.security.addresses import Reach
-from tellwire.simulator import BUSINESS, PEOPLE, Customer, Poster, State
+from tellwire.simulator import BUSINESS, PEOPLE, Customer, Poster, State, Update
+from tellwire.simulator.refusals import PlannedError
 from tellwire.verdict.rules import Line
 from tellwire.verdict.watch import News
 
@@ -419,10 +421,17 @@ def test_no_input_is_an_end() -> None:
 
 
 class Told:
-    """What `Replies` says."""
+    """What `Commands` and `Replies` say."""
 
     def __init__(self) -> None:
         self.not_sent_because: list[str] = []
+        self.answers: list[tuple[str, str]] = []
+
+    def answered(self, command: str, text: str) -> None:
+        self.answers.append((command, text))
+
+    def whole_id(self, identifier: str) -> str:
+        return identifier
 
     def not_sent(self, status: int | None, cause: str) -> None:
         self.not_sent_because.append(f"{status}: {cause}")
@@ -438,14 +447,105 @@ async def lines(*said: str) -> AsyncIterator[str]:
         yield each
 
 
+def take(told: Told, rest: Rest, *said: str, simulated: bool = True) -> list[object]:
+    """Let lines be typed; return what the simulated customer did."""
+    acts: list[object] = []
+
+    async def run() -> None:
+        sender, state = open_sender(reach=Reach()), State()
+        poster = Poster(sender, "http://127.0.0.1:1", "")
+        customer = ChattingCustomer(state, poster, before=acts.append, after=lambda *_: None)
+        replies = Replies(rest, told, person="p", simulated=simulated, answer=None)
+        commands = Commands(rest, told, replies, customer, phone=None, simulator=state if simulated else None)
+        await commands.take_all(lines(*said))
+        acts.append(state.next_error())
+        acts.append(state.knobs.latency)
+        await sender.close()
+        state.media_files.close()
+
+    asyncio.run(run())
+    return acts
+
+
+NOBODY = Rest("http://127.0.0.1:1", "key")
+"""A server that would say why it cannot be reached: a line that is sent to it is seen."""
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/hepl", "did you mean /help?"),
+        ("/status", "see /help"),
+        ("/", "see /help"),
+        ("/Fail 131026", "did you mean /fail?"),
+        ("/help me", "takes nothing"),
+        ("/as", "Lucía, João, Asha"),
+        ("/as Lucas Hello", "did you mean Lucía?"),
+        ("/media photo", "image, video, audio, document, sticker"),
+        ("/fail", "131026 (Message undeliverable)"),
+        ("/fail 131062a", "131026"),
+        ("/fail 131999", "did you mean"),
+        ("/slow", "such as 2s"),
+        ("/slow 2h", "such as 2s"),
+        ("/slow 11m", "up to 10m"),
+        ("/slow ²s", "such as 2s"),
+        ("/fail ²", "131026"),
+        ("/why", "takes an id"),
+        ("/resume", "nobody has written yet"),
+    ],
+)
+def test_a_wrong_command_is_an_error_and_never_a_message(line: str, said: str) -> None:
+    told = Told()
+    acts = take(told, NOBODY, line)
+    assert acts == [None, 0.0]
+    [cause] = told.not_sent_because
+    assert said in cause
+    assert "no server" not in cause, "nothing was sent"
+    assert told.answers == []
+
+
+@pytest.mark.parametrize(("line", "goes"), [("//help is a word", True), ("Hello", True), ("", False)])
+def test_what_is_no_command_is_sent(line: str, *, goes: bool) -> None:
+    told = Told()
+    take(told, NOBODY, line)
+    assert len(told.not_sent_because) == goes
+    assert all("127.0.0.1:1" in each for each in told.not_sent_because)
+
+
+def test_commands_turn_the_simulator_and_let_its_customers_act() -> None:
+    told = Told()
+    *updates, error, latency = take(told, NOBODY, "/fail 131026", "/slow 1500ms", "/as joao ¿Hola?", "/media", "/help")
+    assert told.not_sent_because == []
+    written, image = cast("list[Update]", updates)
+    assert (written.person, written.item["text"]["body"]) == (PEOPLE[1], "¿Hola?")
+    assert (image.person, image.item["type"]) == (PEOPLE[1], "image")
+    assert (cast("PlannedError", error).code, latency) == (131026, 1.5)
+    assert [command for command, _ in told.answers] == ["/fail", "/slow", "/as", "/help"]
+    for name in ("/help", "/as", "/media", "/fail", "/slow", "/why", "/open", "/resume"):
+        assert f"\n  {name}" in f"\n{told.answers[-1][1]}"
+
+
+@pytest.mark.parametrize("line", ["/fail 131026", "/slow 2s"])
+def test_a_meta_that_is_not_ours_is_not_turned(line: str) -> None:
+    told = Told()
+    take(told, NOBODY, line, simulated=False)
+    assert told.not_sent_because == [f"None: {SIMULATED_ONLY}"]
+
+
+def test_the_way_of_a_message_is_told_in_words() -> None:
+    step = {"state": "failed", "at": None, "title": "Meta refused it.", "detail": "131026", "remedy": "Ask them."}
+    answer = {"query": "x", "matches": [], "notes": ["A note."], "journey": {"steps": [step]}}
+    assert [line.strip() for line in way_in_words(answer)] == ["✗           Meta refused it.", "131026", "Ask them."]
+    assert "nothing is known of x" in way_in_words(answer | {"journey": None})[0]
+
+
 def test_what_is_typed_for_simulated_people_goes_to_no_real_meta() -> None:
     told = Told()
-    nowhere = Rest("http://127.0.0.1:1", "key")
-    replies = Replies(nowhere, told, person="p", simulated=False, answer=None)
-    asyncio.run(replies.send_all(lines("Hello")))
+    replies = Replies(NOBODY, told, person="p", simulated=False, answer=None)
+    asyncio.run(replies.send("Hello"))
     incoming = message_row("w", conversation_id="c", **{"from": PEOPLE[1].wa_id})
     replies.caught(caught("row", incoming, "h1"))
-    asyncio.run(replies.send_all(lines("Hello", "")))
+    asyncio.run(replies.send("Hello"))
     assert told.not_sent_because == ["None: " + SIMULATED_ONLY] * 2
 
 
@@ -453,12 +553,9 @@ def test_a_server_that_is_not_there_costs_a_line_and_no_more() -> None:
     told = Told()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    replies = Replies(Rest(f"http://127.0.0.1:{port}", "key"), told, person="p", simulated=True, answer=None)
-    asyncio.run(replies.send_all(lines("Hello", "/resume")))
-    assert [each.partition(": ")[2].partition(":")[0] for each in told.not_sent_because] == [
-        "no answer from the server at http",
-        "nobody has written yet",
-    ]
+    take(told, Rest(f"http://127.0.0.1:{port}", "key"), "Hello", "/resume")
+    assert f"127.0.0.1:{port}" in told.not_sent_because[0]
+    assert told.not_sent_because[1] == "None: nobody has written yet"
 
 
 def test_a_reply_that_was_read_is_answered_once() -> None:

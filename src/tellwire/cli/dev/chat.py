@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import chain, cycle
 
 from tellwire.ports.http_out import Answer
-from tellwire.simulator import BUSINESS, HAPPENINGS, PEOPLE, Customer, Poster, State, Update
+from tellwire.simulator import BUSINESS, HAPPENINGS, PEOPLE, Customer, Person, Poster, State, Update
 from tellwire.simulator.acts import ACTS
 from tellwire.simulator.checks import MEDIA_TYPES
 
@@ -49,17 +49,32 @@ class ChattingCustomer:
                 await asyncio.sleep(_FIRST_SECONDS)
             pause = _PAUSE_SECONDS if number < _LIVELY else _LATER_SECONDS
 
+    def become(self, person: Person) -> None:
+        """Be another customer, from now on."""
+        self._customer = self._state.customer(BUSINESS, person)
+
+    async def write(self, text: str) -> None:
+        """Write a text."""
+        await self._post(self._customer.text(text, at=int(time.time())))
+
+    async def send(self, kind: str) -> None:
+        """Send a file of a kind (image, video, audio, document, sticker) that can be downloaded."""
+        for update in act(self._state, self._customer, kind):
+            await self._post(update)
+
     async def answer(self, wamid: str) -> None:
-        """Answer a person's message with a text, if it was sent to this customer."""
-        if wamid not in self._customer.received_ids:
+        """Answer a person's message with a text, if it was sent to one of the customers who can chat here."""
+        customers = (self._state.customer(BUSINESS, person) for person in PEOPLE)
+        customer = next((each for each in customers if wamid in each.received_ids), None)
+        if customer is None:
             return
         await asyncio.sleep(_FIRST_SECONDS)
-        await self._post(self._customer.text(next(self._thanks), at=int(time.time()), reply_to=wamid))
+        await self._post(customer.text(next(self._thanks), at=int(time.time()), reply_to=wamid))
 
     async def _post(self, update: Update) -> None:
         self._before(update)
         if update.kind == "messages":
-            self._state.open_window(self._customer)
+            self._state.open_window(self._state.customer(BUSINESS, update.person))
         self._after(update, await self._poster.post_updates(update))
 
 

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from tellwire.cli import DONE, FAILED, profiles
 from tellwire.cli.dev.catcher import Catch, CatchCounts
 from tellwire.cli.dev.chat import BeforePost, ChattingCustomer, both
+from tellwire.cli.dev.commands import Commands
 from tellwire.cli.dev.home import FOLDER, clear, keep, lock, make_home
 from tellwire.cli.dev.journeys import Journeys
 from tellwire.cli.dev.once import KNOBS, once
 from tellwire.cli.dev.replies import Replies
-from tellwire.cli.dev.screen import LinePrinter, Screen
+from tellwire.cli.dev.screen import LinePrinter, Screen, interactive
 from tellwire.cli.dev.stack import CATCHER_PORT, SIMULATOR_PORT, Ports, Stack, dev_settings, running
 from tellwire.cli.dev.terminal import typed
+from tellwire.cli.dev.unknown import tell_of_unknown
 from tellwire.cli.output import Json
 from tellwire.cli.serving import log_to_stderr, run
 from tellwire.errors import TellwireError
@@ -32,6 +35,7 @@ from tellwire.simulator import Knobs
 
 _KNOBS = Knobs(sent_after=0.1, delivered_after=0.4, read_after=0.8)
 """Delays that are long enough for a person to watch the statuses come."""
+_TOLD = ("trouble", "more_trouble")
 
 
 def dev(
@@ -48,10 +52,11 @@ def dev(
     """Run everything on this machine: server, SQLite, a simulated Meta with a customer who writes, and a catcher that
     verifies what arrives. A line that is typed, or piped in, is sent to the customer who wrote last.
 
-    Ctrl-C stops it and keeps the data. With --once --json one line on stdout says whether all formats arrived.
+    On a terminal each message is one line that changes; /help lists the commands. Ctrl-C stops it and keeps the data.
+    With --once --json one line on stdout says whether all formats arrived.
     """
     started = time.perf_counter()
-    log_to_stderr()
+    _log_trouble()
     if end:
         return run(lambda stop: _once(stop, started=started, port=port or 0, as_json=json))
     return run(lambda stop: _live(stop, port=port, fresh=fresh, silent=silent, scripted=not agentless, as_json=json))
@@ -106,8 +111,8 @@ async def _live(
         home, anew = keep(FOLDER, tuple(FORMATS))
         settings = dev_settings(home, FOLDER / "tellwire.db", keep_database=True)
         ports = Ports(settings.port if port is None else port, CATCHER_PORT, SIMULATOR_PORT)
-        screen = Screen(LinePrinter(as_json=as_json, on_closed=stop.set))
-        journeys = Journeys(arrived=screen.arrived, elsewhere=screen.elsewhere)
+        screen = _screen(as_json=as_json, on_closed=stop.set)
+        journeys = Journeys(arrived=screen.arrived, elsewhere=screen.elsewhere, moved=screen.moved)
         listeners: list[Callable[[Catch], None]] = [journeys.caught]
 
         def caught(catch: Catch) -> None:
@@ -131,13 +136,15 @@ async def _live(
                 stack.phone.connect(stack.poster, before=before, after=screen.after)
             customer = ChattingCustomer(stack.meta, stack.poster, before=before, after=screen.after)
             answer = customer.answer if stack.simulated and not silent else None
+            simulator = stack.meta if stack.simulated else None
             replies = Replies(stack.rest, screen, person=stack.agents.person, simulated=stack.simulated, answer=answer)
             listeners.append(replies.caught)
+            commands = Commands(stack.rest, screen, replies, customer, phone=stack.phone, simulator=simulator)
             link = await stack.rest.call("POST", "/v1/login-links", {})
             screen.ready(stack, home, settings, console=link["url"], notes=_moved(stack, ports))
             try:
                 with profiles.left_by("dev", url=stack.url, key=settings.admin_key, settings=settings):
-                    await _unless(stop, _happenings(customer, replies, silent=silent))
+                    await _unless(stop, _happenings(stack, screen, customer, commands, silent=silent, as_json=as_json))
             finally:
                 await replies.stop()
         journeys.close()
@@ -147,13 +154,47 @@ async def _live(
         os.close(held)
 
 
-async def _happenings(customer: ChattingCustomer, replies: Replies, *, silent: bool) -> None:
-    """Send typed lines and let the customer chat, until cancelled."""
+async def _happenings(
+    stack: Stack, screen: Screen, customer: ChattingCustomer, commands: Commands, *, silent: bool, as_json: bool
+) -> None:
+    """Do what is typed and let the customer chat, until cancelled."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(replies.send_all(typed()))
+        group.create_task(commands.take_all(_lines(screen, commands, group)))
+        if not as_json:
+            group.create_task(tell_of_unknown(stack.rest, screen.unknown))
         if not silent:
             group.create_task(customer.converse())
         await asyncio.Event().wait()
+
+
+def _screen(*, as_json: bool, on_closed: Callable[[], None]) -> Screen:
+    """Return the screen that fits: lines that change on a terminal, else lines one after the other."""
+    if as_json or not interactive():
+        return Screen(LinePrinter(as_json=as_json, on_closed=on_closed))
+    from tellwire.cli.dev.live import Board, LiveScreen, NoteStream  # noqa: PLC0415 - costs time, and only here
+
+    board = Board()
+    _log_trouble(NoteStream(board, asyncio.get_running_loop()))
+    return LiveScreen(board)
+
+
+def _lines(screen: Screen, commands: Commands, group: asyncio.TaskGroup) -> AsyncIterator[str]:
+    """Return what is typed, below a screen whose lines change, or piped in."""
+    if screen.board is None:
+        return typed()
+    from tellwire.cli.dev.prompt import Prompt  # noqa: PLC0415 - costs time, and only here
+
+    prompt = Prompt(screen.board, commands.table)
+    group.create_task(prompt.run())
+    return prompt.lines()
+
+
+def _log_trouble(stream: TextIO | None = None) -> None:
+    """Log warnings and errors: what an operator reads at the level "info" is nothing for who tries things out here.
+    What does not work is told by the screen already."""
+    log_to_stderr(stream, as_json=None if stream is None else False, level=logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: not (isinstance(record.msg, dict) and record.msg.get("event") in _TOLD))
 
 
 def _moved(stack: Stack, ports: Ports) -> list[str]:

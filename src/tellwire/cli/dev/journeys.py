@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Raw, Struct, field
 
 from tellwire.cli.dev.catcher import Catch
+from tellwire.cli.dev.words import name_of, text_of
 from tellwire.formats import FORMATS
 from tellwire.formats import row as row_format
 from tellwire.model.deliveries import Attempt, Delivery, Entity, Event, Snapshot, StatusItem
@@ -20,11 +21,13 @@ _MOST = 1000
 
 
 class Stop(Struct, frozen=True, kw_only=True):
-    """A delivery attempt at the catcher; `error` says why the delivery did not verify."""
+    """A delivery attempt at the catcher; `error` says why the delivery did not verify. `ms`: from when the event was
+    stored to the answer, in milliseconds."""
 
     status: int
     verified: bool
     error: str = ""
+    ms: float = 0.0
 
 
 class Journey(Struct, kw_only=True):
@@ -34,12 +37,22 @@ class Journey(Struct, kw_only=True):
     title: str = ""
     wamid: str = ""
     row: str = ""
+    message_id: str = ""
+    kind: str = ""
+    """the type of the message, in Meta's words, once a row told it"""
+    author: str = ""
+    """who sent it through us: you, an agent, the API; "" for a message that came in or went out elsewhere"""
+    incoming: bool = False
+    person: str = ""
+    """how the customer is called"""
+    reached: tuple[str, ...] = ()
+    """all statuses of the message's row, whoever sent it"""
     way: tuple[str, ...] = ()
     """the statuses that the row of an outgoing message has"""
     cause: str = ""
     """why the message failed, in Meta's words"""
     wrote: str = ""
-    """the text of a new message, if you or the demo agent wrote it"""
+    """the text of a new message, if you or the demo agent wrote it, or the simulated phone got it"""
     stops: dict[str, Stop] = field(default_factory=dict)
     awaits: frozenset[str] = frozenset()
     """the formats under which the event is delivered, once that is known"""
@@ -51,6 +64,7 @@ class Journeys:
     Args:
         arrived: called with a journey that is complete, or has waited for a second.
         elsewhere: called with each attempt at an endpoint that is not the catcher's.
+        moved: called with a journey after each of its attempts, those that come late included.
     """
 
     def __init__(
@@ -58,7 +72,10 @@ class Journeys:
         *,
         arrived: Callable[[Journey], None],
         elsewhere: Callable[[Attempt, Delivery], None],
+        moved: Callable[[Journey], None] | None = None,
     ) -> None:
+        self._moved = moved
+        self._texts = False
         self._formats: dict[str, str] = {}
         self._authors: dict[str, str] = {}
         self._arrived = arrived
@@ -66,8 +83,16 @@ class Journeys:
         self._catches: OrderedDict[tuple[str, str], Catch] = OrderedDict()
         self._under_way: dict[str, tuple[Journey, asyncio.TimerHandle]] = {}
 
-    def know(self, *, formats: Mapping[str, str] | None = None, authors: Mapping[str, str] | None = None) -> None:
-        """Learn which endpoints are the catcher's (id → format), and the names of our own agents (id → name)."""
+    def know(
+        self,
+        *,
+        formats: Mapping[str, str] | None = None,
+        authors: Mapping[str, str] | None = None,
+        simulated: bool = False,
+    ) -> None:
+        """Learn which endpoints are the catcher's (id → format), the names of our own agents (id → name), and whether
+        messages go to the simulator: then the text of each is shown."""
+        self._texts = self._texts or simulated
         self._formats.update(formats or {})
         self._authors.update(authors or {})
 
@@ -89,9 +114,12 @@ class Journeys:
             status=attempt.response_status,
             verified=catch is not None and catch.verified,
             error=catch.error if catch is not None else attempt.cause,
+            ms=took(attempt, delivery),
         )
         if catch is not None:
-            _describe(journey, catch, self._authors, self._formats.values())
+            _describe(journey, catch, self._authors, self._formats.values(), texts=self._texts)
+        if self._moved is not None:
+            self._moved(journey)
         if journey.awaits and journey.stops.keys() >= journey.awaits:
             self._finish(delivery.event_id)
 
@@ -111,6 +139,12 @@ class Journeys:
         timer.cancel()
         journey.title = journey.title or journey.event
         self._arrived(journey)
+
+
+def took(attempt: Attempt, delivery: Delivery) -> float:
+    """Return how long it was from when an event was stored to the answer of this attempt, in milliseconds."""
+    waited = (attempt.started_at - delivery.created_at) / 1000 if delivery.created_at else 0.0
+    return max(0.0, waited) + attempt.durations.get("total", 0.0)
 
 
 def places(
@@ -144,22 +178,28 @@ def places_of_new(row: MessageRow, formats: Iterable[str]) -> frozenset[str]:
     return places(formats, "messages", "insert", "outgoing", status=last[0] if last else "?")
 
 
-def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str], formats: Iterable[str]) -> None:
+def _describe(
+    journey: Journey, catch: Catch, authors: Mapping[str, str], formats: Iterable[str], *, texts: bool
+) -> None:
     """Fill in what a payload says. The update of a row does not say which status caused it, if any did, and so not
     which other formats deliver the event."""
     journey.event = catch.event
     if catch.message_id:
-        journey.row = f"message {catch.message_id}"
+        journey.row, journey.message_id = f"message {catch.message_id}", catch.message_id
     match catch.format, catch.payload:
         case row_format.NAME, RowEvent(data=ConversationRow() as row, action=action):
             journey.title = "conversation opened" if action == "insert" else f"conversation {row.status or 'changed'}"
             journey.row = f"conversation {row.id}"
+            journey.person = name_of(row.contact_address or "")
             journey.awaits = places(formats, "conversations", action)
         case row_format.NAME, RowEvent(data=MessageRow() as row, action=action):
             journey.wamid = row.wa_id or ""
             reached = tuple(name for name in row.status or {} if name != "errors")
+            journey.reached, journey.incoming = reached, row.direction == "incoming"
+            journey.kind = row.type or ""
+            journey.person = name_of((row.from_ if journey.incoming else row.to) or "", row.contact)
             if row.direction == "outgoing" and "pending" in reached:
-                _describe_ours(journey, row, reached, authors, new=action == "insert")
+                _describe_ours(journey, row, reached, authors, texts=texts, new=action == "insert")
                 if action == "insert" or reached == ("pending",):
                     journey.awaits = places(formats, "messages", action, "outgoing")
                 return
@@ -177,16 +217,22 @@ def _describe(journey: Journey, catch: Catch, authors: Mapping[str, str], format
 
 
 def _describe_ours(
-    journey: Journey, row: MessageRow, reached: tuple[str, ...], authors: Mapping[str, str], *, new: bool
+    journey: Journey,
+    row: MessageRow,
+    reached: tuple[str, ...],
+    authors: Mapping[str, str],
+    *,
+    texts: bool,
+    new: bool,
 ) -> None:
     """Describe a message that was sent through us."""
     journey.way = reached
     journey.cause = "; ".join(f"{error.code} {error.title}" for error in row.errors)
+    journey.author = authors.get(row.agent_id, "agent") if row.agent_id else "API"
     if new:
-        author = authors.get(row.agent_id, "agent") if row.agent_id else "API"
-        journey.title = f"{row.type} by {author}"
-        if row.agent_id in authors:
-            journey.wrote = str((row.content or {}).get("text", {}).get("body", ""))
+        journey.title = f"{row.type} by {journey.author}"
+        if texts or row.agent_id in authors:
+            journey.wrote = text_of(row.type or "", (row.content or {}).get(row.type or ""))
     elif reached == ("pending",):
         journey.title = "accepted by Meta"
     else:

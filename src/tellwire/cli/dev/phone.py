@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
 from tellwire.cli.dev.catcher import Catcher
 from tellwire.cli.dev.chat import AfterPost, BeforePost, act, customer_of
+from tellwire.cli.dev.words import text_of
 from tellwire.errors import Invalid
-from tellwire.simulator import PEOPLE, Poster, State, Update
+from tellwire.simulator import BUSINESS, Customer, Person, Poster, State, Update
 from tellwire.simulator.payloads import notice
 from tellwire.web.services import PhoneCatch, PhoneMessage
 
@@ -23,7 +23,7 @@ _ACTS = ("text", "image", "audio", "video", "document", "sticker", "location", "
 
 
 class DevPhone:
-    """The phone of the customer who chats in `dev`.
+    """The phone of the customer who acts in `dev`.
 
     Args:
         before, after: called with each update that the customer causes, before and after it is posted.
@@ -33,7 +33,8 @@ class DevPhone:
         self._state = state
         self._catcher = catcher
         self._customer = customer_of(state)
-        self._written: deque[PhoneMessage] = deque(maxlen=_MOST)
+        self._written: deque[tuple[str, PhoneMessage]] = deque(maxlen=_MOST)
+        """with the address of who wrote it"""
         self._poster: Poster | None = None
         self._before: BeforePost = lambda _: None
         self._after: AfterPost = lambda _update, _answer: None
@@ -42,10 +43,14 @@ class DevPhone:
         """Let the customer act, from now on."""
         self._poster, self._before, self._after = poster, before, after
 
+    def become(self, person: Person) -> None:
+        """Be the phone of another customer, from now on."""
+        self._customer = self._state.customer(BUSINESS, person)
+
     @property
     def name(self) -> str:
         """Return the customer's name."""
-        return PEOPLE[0].name
+        return self._customer.person.name
 
     def noted(self, update: Update) -> None:
         """Remember what the customer did, whoever made them do it."""
@@ -53,17 +58,19 @@ class DevPhone:
             item = update.item
             kind, content = item["type"], item.get(item["type"], {})
             at = int(item["timestamp"]) * 1_000_000
-            self._written.append(PhoneMessage(at, mine=True, kind=kind, text=_words(kind, content)))
+            message = PhoneMessage(at, mine=True, kind=kind, text=text_of(kind, content))
+            self._written.append((update.person.address, message))
 
     def messages(self) -> Sequence[PhoneMessage]:
         """Return the newest messages of the chat, oldest first."""
         address = self._customer.person.address
         got = [
-            PhoneMessage(each.at, mine=False, kind=each.type, text=_words(each.type, each.body.get(each.type, {})))
+            PhoneMessage(each.at, mine=False, kind=each.type, text=text_of(each.type, each.body.get(each.type, {})))
             for each in islice(reversed(self._state.journal.accepted), _MOST)
             if each.recipient in {address, self._customer.person.user_id}
         ]
-        return sorted([*self._written, *got], key=lambda each: each.at)[-_SHOWN:]
+        written = [message for by, message in self._written if by == address]
+        return sorted([*written, *got], key=lambda each: each.at)[-_SHOWN:]
 
     def catches(self) -> Sequence[PhoneCatch]:
         """Return what the subscribers got, newest first."""
@@ -87,7 +94,7 @@ class DevPhone:
             case "refuse":
                 self._state.fail_next(_UNDELIVERABLE, how="status")
             case "stop" | "resume":
-                await self._poster.post(_preference(self._customer.business.waba_id, self._metadata(), what, at))
+                await self._poster.post(_preference(self._customer, what, at))
             case "reply" | "reaction":
                 last = next(reversed(self._customer.received_ids), "")
                 if not last:
@@ -114,38 +121,18 @@ class DevPhone:
         self._state.open_window(self._customer)
         self._after(update, await self._poster.post_updates(update))
 
-    def _metadata(self) -> dict[str, str]:
-        business = self._customer.business
-        return {
-            "display_phone_number": business.display_phone_number,
-            "phone_number_id": business.phone_number_id,
-        }
 
-
-def _preference(waba_id: str, metadata: Mapping[str, str], choice: str, at: int) -> bytes:
+def _preference(customer: Customer, choice: str, at: int) -> bytes:
     """Return Meta's POST about a customer who wants no marketing messages, or wants them again."""
-    person = PEOPLE[0]
+    person, business = customer.person, customer.business
     told = {"wa_id": person.wa_id, "category": "marketing_messages", "value": choice, "timestamp": at}
     value = {
         "messaging_product": "whatsapp",
-        "metadata": dict(metadata),
+        "metadata": {
+            "display_phone_number": business.display_phone_number,
+            "phone_number_id": business.phone_number_id,
+        },
         "contacts": [{"profile": {"name": person.name}, "wa_id": person.wa_id, "user_id": person.user_id}],
         "user_preferences": [told],
     }
-    return notice(waba_id, "user_preferences", value, at=at)
-
-
-def _start(body: bytes) -> str:
-    return body[:_LONGEST].decode("utf-8", "replace")
-
-
-def _words(kind: str, content: Any) -> str:
-    """Return the text of a message, "" for one that has none."""
-    if not isinstance(content, Mapping):
-        return ""
-    body = content.get("body", "")
-    for name in ("caption", "name", "emoji"):
-        body = body or content.get(name, "")
-    if isinstance(body, Mapping):  # of an interactive message
-        body = body.get("text", "")
-    return str(body) if kind != "reaction" else str(content.get("emoji", ""))
+    return notice(business.waba_id, "user_preferences", value, at=at)

@@ -1,20 +1,17 @@
-"""Send what a person types in the terminal of `dev`: each line is a message to the customer who wrote last."""
+"""Send what a person types in the terminal of `dev` to the customer who wrote last."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from tellwire.cli.client import Rejected
 from tellwire.cli.dev.catcher import Catch
 from tellwire.cli.dev.rest import Rest
-from tellwire.errors import TellwireError
 from tellwire.simulator import BUSINESS, PEOPLE
 from tellwire_sdk import MessageRow, RowEvent
 
-RESUME = "/resume"
 SIMULATED_ONLY = "this customer is simulated, and TELLWIRE_META_GRAPH_URL is not the simulator"
 _MOST = 1000
 _SIMULATED = frozenset(address for person in PEOPLE for address in (person.wa_id, person.user_id))
@@ -70,20 +67,12 @@ class Replies:
                         self._answered.popitem(last=False)
                     self._begin(self._answer(wamid))
 
-    async def send_all(self, lines: AsyncIterator[str]) -> None:
-        """Send each line, until there are no more lines."""
-        async for line in lines:
-            try:
-                if line == RESUME:
-                    await self._resume()
-                elif line:
-                    await self._send(line)
-            except Rejected as rejected:
-                self._screen.not_sent(rejected.status, str(rejected))
-            except TellwireError as error:
-                self._screen.not_sent(None, str(error))
+    async def send(self, line: str) -> None:
+        """Send a text to the customer who wrote last.
 
-    async def _send(self, line: str) -> None:
+        Raises:
+            TellwireError: it was not taken, or nobody took it.
+        """
         if self._address in _SIMULATED and not self._simulated:
             self._screen.not_sent(None, SIMULATED_ONLY)
             return
@@ -104,7 +93,12 @@ class Replies:
         row = await self._rest.call("GET", f"/v1/conversations/{self._conversation}")
         return {"account": row["organization_address"], "conversation_id": self._conversation}
 
-    async def _resume(self) -> None:
+    async def resume(self) -> None:
+        """Give the conversation back to the agent.
+
+        Raises:
+            TellwireError: the server did not do it.
+        """
         if not self._conversation:
             self._screen.not_sent(None, "nobody has written yet")
             return

@@ -8,6 +8,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -17,8 +18,8 @@ from tellwire.cli.dev.catcher import CatchCounts
 from tellwire.cli.dev.home import FOLDER, Home
 from tellwire.cli.dev.journeys import Journey
 from tellwire.cli.dev.registration import DevAgents
-from tellwire.cli.dev.replies import RESUME
 from tellwire.cli.dev.stack import Stack
+from tellwire.cli.dev.words import on_one_line, text_of
 from tellwire.formats import FORMATS
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.ports.http_out import Answer
@@ -26,15 +27,29 @@ from tellwire.settings import Settings
 from tellwire.simulator import BUSINESS, PEOPLE, Update
 from tellwire.verdict.watch import News
 
+if TYPE_CHECKING:
+    from tellwire.cli.dev.live import Board
+
 _TITLE_WIDTH = 20
+_GAP = " " * 14
+UNKNOWN = (
+    "unknown whether Meta took message {0}: its answer never came. It is not sent again by itself; "
+    "look at the phone, then POST /v1/messages/{0}/resend or /mark-failed"
+)
 _TEXT_WIDTH = 130
-_TEXTS = 1000
+_KEPT = 1000
 _FORMATS = tuple(FORMATS)
 _ENDPOINT = json.dumps({"url": "http://127.0.0.1:3000/webhook", "format": _FORMATS[0]})
 _TO = f"+{PEOPLE[0].wa_id}"
 _MESSAGE = json.dumps(
     {"account": BUSINESS.phone_number_id, "to": _TO, "type": "text", "text": {"body": "Hello from curl"}}
 )
+
+
+class Printer(Protocol):
+    """Shows the text, or the document of the same meaning."""
+
+    def say(self, text: str, document: Mapping[str, object]) -> None: ...
 
 
 class LinePrinter:
@@ -56,12 +71,16 @@ class LinePrinter:
 
 class Screen:
     """A printer of what happens, line by line. A message's text is shown only if our simulated customer, you or the
-    demo agent wrote it.
+    demo agent wrote it, or if the simulated phone got it.
     """
 
-    def __init__(self, printer: LinePrinter) -> None:
+    board: Board | None = None
+    """where lines can change, None where they are printed one after the other"""
+
+    def __init__(self, printer: Printer) -> None:
         self._printer = printer
         self._texts: OrderedDict[str, str] = OrderedDict()
+        self._ids: OrderedDict[str, None] = OrderedDict()
 
     def ready(self, stack: Stack, home: Home, settings: Settings, *, console: str, notes: Sequence[str]) -> None:
         """Print where to look and what to try first. A key that the user chose is not printed.
@@ -98,11 +117,24 @@ class Screen:
 
     def before(self, update: Update) -> None:
         """Remember the text of an update that is about to be posted."""
-        body = update.item.get("text", {}).get("body", "")
+        kind = update.item.get("type", "")
+        body = text_of(kind, update.item.get(kind)) if update.kind == "messages" else ""
         if body:
             self._texts[update.wamid] = body
-            if len(self._texts) > _TEXTS:
+            if len(self._texts) > _KEPT:
                 self._texts.popitem(last=False)
+
+    def whole_id(self, identifier: str) -> str:
+        """Return the id of the one message here that ends so, else what was given."""
+        found = [each for each in self._ids if each.endswith(identifier)]
+        return found[0] if len(found) == 1 else identifier
+
+    def know(self, message_id: str) -> None:
+        """Remember the id of a message that is shown."""
+        if message_id:
+            self._ids[message_id] = None
+            if len(self._ids) > _KEPT:
+                self._ids.popitem(last=False)
 
     def after(self, update: Update, answer: Answer) -> None:
         """Print an answer other than 200 to an update: such an update has no journey."""
@@ -112,14 +144,26 @@ class Screen:
             self._printer.say(f"{_now()}  {update.title:<{_TITLE_WIDTH}}  refused: {answer.status} {said}", document)
 
     def not_sent(self, status: int | None, cause: str) -> None:
-        """Print that a typed line could not be sent."""
+        """Print that a typed line could not be sent, or that a command cannot be done."""
         document = {"event": "refused", "what": "reply", "status": status, "cause": cause}
-        self._printer.say(f"{_now()}  {'not sent':<{_TITLE_WIDTH}}  {cause}", document)
+        self._printer.say(f"{_now()}  {alarming(f'not sent{_GAP}{on_one_line(cause)}')}", document)
+
+    def answered(self, command: str, text: str) -> None:
+        """Print what a command did or found."""
+        document = {"event": "answer", "command": command, "text": text}
+        separator = "\n" if "\n" in text else "  "
+        shown = "\n".join(on_one_line(line) for line in text.splitlines())
+        self._printer.say(f"{_now()}  {command}{separator}{shown}", document)
+
+    def unknown(self, message_id: str) -> None:
+        """Print that nobody knows whether Meta took a message."""
+        document = {"event": "trouble", "kind": "send_unknown", "cause": f"message {message_id}"}
+        self._printer.say(f"{_now()}  {alarming('✗ ' + UNKNOWN.format(message_id))}", document)
 
     def paused(self, conversation_id: str) -> None:
         """Print that the agent leaves a conversation to the person who wrote in it."""
         document = {"event": "conversation.handed_over", "conversation_id": conversation_id}
-        text = f"you have taken over conversation {conversation_id}; the line {RESUME} lets the agent answer again"
+        text = f"you have taken over conversation {conversation_id}; the line /resume lets the agent answer again"
         self._printer.say(f"{_now()}  {'agent paused':<{_TITLE_WIDTH}}  {text}", document)
 
     def resumed(self, conversation_id: str) -> None:
@@ -128,8 +172,12 @@ class Screen:
         text = f"it answers again in conversation {conversation_id}"
         self._printer.say(f"{_now()}  {'agent resumed':<{_TITLE_WIDTH}}  {text}", document)
 
+    def moved(self, journey: Journey) -> None:
+        """Take note of an attempt; a line is printed when its journey is complete."""
+
     def arrived(self, journey: Journey) -> None:
         """Print the journey of an event."""
+        self.know(journey.message_id)
         deliveries = {
             name: {"status": stop.status, "verified": stop.verified, "error": stop.error or None}
             for name, stop in journey.stops.items()
@@ -142,9 +190,12 @@ class Screen:
         }
         if journey.way:
             document["status"] = journey.way
+        self._printer.say(f"{_now()}  {journey_line(journey, self.text_of(journey))}", document)
+
+    def text_of(self, journey: Journey) -> str:
+        """Return the text of a new message if it may be shown, else ""."""
         text = self._texts.get(journey.wamid, "") if journey.event == "messages.insert" else ""
-        text = journey.wrote or text
-        self._printer.say(f"{_now()}  {journey_line(journey, text)}", document)
+        return on_one_line(journey.wrote or text)
 
     def elsewhere(self, attempt: Attempt, delivery: Delivery) -> None:
         """Print an attempt at an endpoint of the user's own."""
@@ -160,14 +211,17 @@ class Screen:
         outcome = (
             f"delivered {attempt.response_status}" if attempt.outcome == "delivered" else f"failed: {attempt.cause}"
         )
-        self._printer.say(f"{_now()}  → {attempt.url}  {outcome}  (attempt {attempt.number})", document)
+        message = message_of(attempt)
+        named = f"message {message}  " if message else ""
+        line = f"→ {attempt.url}  {named}{outcome}  (attempt {attempt.number})"
+        self._printer.say(f"{_now()}  {line if attempt.outcome == 'delivered' else alarming(line)}", document)
 
     def trouble(self, news: News) -> None:
         """Print what does not work any more, and what works again."""
         for line in news.came:
             document = {"event": "trouble", "kind": line.kind, "cause": f"{line.title} {line.cause}".strip()}
             text = f"{document['cause']}\n{'':10}{line.remedy}"
-            self._printer.say(f"{_now()}  {_red('✗ ' + text)}", document | {"remedy": line.remedy})
+            self._printer.say(f"{_now()}  {alarming('✗ ' + text)}", document | {"remedy": line.remedy})
         for line in news.over:
             document = {"event": "trouble_over", "kind": line.kind, "cause": line.title}
             self._printer.say(f"{_now()}  ✓ no longer: {line.title}", document)
@@ -261,8 +315,27 @@ def _data(settings: Settings) -> str:
     return str(FOLDER.resolve()) if inside or path is None else str(path.resolve())
 
 
-def _red(text: str) -> str:
-    return f"\x1b[31m{text}\x1b[0m" if sys.stdout.isatty() else text
+def message_of(attempt: Attempt) -> str:
+    """Return the id of the message that an attempt told of, "" for none."""
+    return next((value for name, value in attempt.request_headers if name == "tellwire-message-id"), "")
+
+
+def colourful(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether stdout is a terminal that may show colours."""
+    return sys.stdout.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def interactive() -> bool:
+    """Return whether a person sits at a terminal that shows colours, and this process may use it."""
+    try:
+        return colourful() and sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):  # no standard input at all
+        return False
+
+
+def alarming(text: str) -> str:
+    """Return a text that stands out, where there are colours."""
+    return f"\x1b[1;31m{text}\x1b[0m" if colourful() else text
 
 
 def _now() -> str:

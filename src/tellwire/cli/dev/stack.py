@@ -150,7 +150,7 @@ async def running(
         )
         account = await settle_account(rest, simulated=simulated)
         agents = await settle_agents(rest, account, scripted=scripted and simulated)
-        journeys.know(authors={agents.person: "you", agents.scripted: "demo agent"})
+        journeys.know(authors={agents.person: "you", agents.scripted: "demo agent"}, simulated=simulated)
         sender = open_sender(reach=ANYWHERE)
         stack.push_async_callback(sender.close)
         poster = Poster(sender, f"{url}/meta/webhook", home.app_secret)
