@@ -55,7 +55,7 @@ _SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
 }
 """The names that older packages use → their SPDX identifiers."""
-_IN_THEIR_FILES = {"jinja2": "BSD-3-Clause"}
+_IN_THEIR_FILES = {"jinja2": "BSD-3-Clause", "prompt-toolkit": "BSD-3-Clause"}
 """Licences of packages that declare only a family; read in the licence file of each."""
 
 _PIN = re.compile(r"(?m)^([a-z0-9-]+)==(\S+)(?: ; ([^\\\n]+?))? \\\n((?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")

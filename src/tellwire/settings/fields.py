@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from tellwire.security.addresses import AllowedNetwork
 from tellwire.settings import values
 from tellwire.settings.alert_fields import AlertFields
+from tellwire.settings.login_fields import LoginFields
 from tellwire.settings.quota_fields import QuotaFields
 from tellwire.settings.setting import Setting
 from tellwire.settings.values import LOOPBACK, MASK, AppSecret, ProxyAddress
@@ -39,7 +40,7 @@ _NETWORKS = (
 )
 
 
-class Settings(AlertFields, frozen=True, kw_only=True):
+class Settings(LoginFields, frozen=True, kw_only=True):
     """Every setting with its value; secrets are plain in it and never in its repr."""
 
     database_url: Annotated[
@@ -133,36 +134,6 @@ class Settings(AlertFields, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = ""
-    oidc_issuer: Annotated[
-        str,
-        Setting(
-            help="The OpenID Connect provider at which members of the console may log in; it needs the extra `oidc`, "
-            "PUBLIC_URL, and a program registered there whose redirect address is `PUBLIC_URL/login/oidc/back`.",
-            takes="its issuer, an `http://` or `https://` URL",
-            parse=values.http_url,
-        ),
-    ] = ""
-    oidc_client_id: Annotated[
-        str,
-        Setting(help="The id that the provider gave that program.", takes="a text", parse=str),
-    ] = ""
-    oidc_client_secret: Annotated[
-        str,
-        Setting(help="The secret that the provider gave that program.", takes="a text", parse=str, secret=True),
-    ] = ""
-    oidc_name: Annotated[
-        str,
-        Setting(help='What the button says after "Log in with".', takes="a text", parse=str),
-    ] = "your company's account"
-    oidc_trust_email: Annotated[
-        bool,
-        Setting(
-            help="Believe addresses of which the provider does not say that it verified them, as Entra ID does not: "
-            "only where nobody but your company can have an account there.",
-            takes="`true` or `false`",
-            parse=values.flag,
-        ),
-    ] = False
     master_key: Annotated[
         tuple[bytes, ...],
         Setting(
@@ -381,9 +352,12 @@ class Settings(AlertFields, frozen=True, kw_only=True):
         return f"Settings({', '.join(f'{name}={shown(self, name)!r}' for name in SETTINGS)})"
 
 
+_MORE = (LoginFields, AlertFields, QuotaFields)
+
+
 def _described() -> Iterator[tuple[str, Setting]]:
     hints = get_type_hints(Settings, include_extras=True)
-    for name in (*Settings.__annotations__, *AlertFields.__annotations__, *QuotaFields.__annotations__):
+    for name in (*Settings.__annotations__, *(name for each in _MORE for name in each.__annotations__)):
         hint = hints[name]
         if not hasattr(hint, "__metadata__"):
             raise TypeError(f"annotate the field {name} of Settings with a Setting, as its neighbours are")

@@ -71,7 +71,7 @@ def test_what_is_named_like_a_secret_is_one() -> None:
 def test_every_setting_is_read_somewhere() -> None:
     read = {name for path in SOURCES.rglob("*.py") for name in _read_in(path)}
     missing = [name for name in SETTINGS if name not in read]
-    assert not missing, f"nothing reads the settings {missing}: most are read in src/tellwire/app.py"
+    assert not missing, f"nothing reads the settings {missing}: most are read in src/tellwire/app/wiring.py"
 
 
 def _read_in(path: Path) -> set[str]:

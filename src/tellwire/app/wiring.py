@@ -19,10 +19,9 @@ from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.models import model_selector
 from tellwire.agents.trial import AgentTrial
 from tellwire.agents.worker import AgentWorker
-from tellwire.alerts.channels import Chat, Mail, Route, Webhook
-from tellwire.alerts.message import mail_name
 from tellwire.alerts.rules import Thresholds
 from tellwire.alerts.teller import Alerts
+from tellwire.app import outside
 from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
 from tellwire.delivery.attempt import Wire
@@ -38,32 +37,27 @@ from tellwire.http_client.connector import SystemResolver
 from tellwire.http_client.descriptors import Descriptors, descriptor_limit, shared_out
 from tellwire.http_client.graph import open_graph
 from tellwire.http_client.media import HttpMediaWire
-from tellwire.http_client.own_addresses import is_own_address
-from tellwire.http_client.proxy import Proxy
 from tellwire.http_client.sender import open_sender
 from tellwire.http_client.url_check import UrlCheck
 from tellwire.ids import IdMaker
 from tellwire.inbox.housekeeping import Housekeeping
 from tellwire.inbox.ingest import Ingest
 from tellwire.loops import FairSlots, Loop, Runnable, in_a_thread_one_by_one, in_turn, only_when
-from tellwire.mail.smtp import Smtp
 from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
-from tellwire.model.extras import lacking
 from tellwire.model.units import HOUR, Micros, micros
 from tellwire.observability.traces import OtelTracer, open_tracer
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph, Sender
-from tellwire.ports.login_provider import LoginProvider
 from tellwire.ports.media import MediaStore
 from tellwire.privacy.erasure import ErasureWorker
 from tellwire.privacy.retention import Retention, RetentionPeriods
-from tellwire.security.addresses import ANYWHERE, AllowedNetwork, Reach
+from tellwire.security.addresses import ANYWHERE
 from tellwire.sending.answers import SendAnswers
 from tellwire.sending.attempt import MessageSender
 from tellwire.sending.worker import SendingWorker
-from tellwire.settings import SETTINGS, Settings, variable_of
+from tellwire.settings import Settings
 from tellwire.stores.alert_store import SqlAlertStore
 from tellwire.stores.disks import FileSystems
 from tellwire.stores.files import open_files
@@ -79,7 +73,6 @@ from tellwire_sdk import hub_signature, sign
 _LEAST_GRACE = 1.0
 NAMES = {name: module.names for name, module in FORMATS.items()}
 """Per payload format, the names under which an event is subscribed to."""
-_MODEL_ANSWERS = _PROVIDER_ANSWERS = ConnectionLimits(body=256 * 1024, wire=512 * 1024)
 _LARGE_POSTS = 6
 """How many large POSTs of Meta's are read and applied at a time, shared by organization."""
 _BACKGROUND_PARTITION = 0
@@ -114,13 +107,16 @@ class App:
         observed = Observed(time.monotonic)
         self.graph: Graph = ClockedGraph(open_graph(graph_url), clock, observed)
         media_wire = HttpMediaWire(graph_url)
-        models, tools = _models(settings), _tools(settings)
-        model_sender, tool_sender = _sender(settings, models, limits=_MODEL_ANSWERS), _sender(settings, tools)
+        models, tools = outside.models(settings), outside.tools(settings)
+        model_sender, tool_sender = (
+            outside.sender(settings, models, limits=outside.MODEL_ANSWERS),
+            outside.sender(settings, tools),
+        )
         alert_sender = open_sender(reach=ANYWHERE)
         resolver = SystemResolver()
-        self.check_url = UrlCheck(_deliveries(settings), resolver)
+        self.check_url = UrlCheck(outside.deliveries(settings), resolver)
         self.check_model_url, self.check_tool_url = UrlCheck(models, resolver), UrlCheck(tools, resolver)
-        self.login_provider = _login_provider(settings, clock)
+        self.login_provider = outside.login_provider(settings, clock)
         provided = () if self.login_provider is None else (self.login_provider,)
         self._open = (model_sender, tool_sender, alert_sender, sender, *provided, self.graph, media_wire, files, store)
         self._started = False
@@ -219,7 +215,7 @@ class App:
         self.alerts = Alerts(
             SqlAlertStore(store),
             clock,
-            routes=_alert_routes(settings, alert_sender, clock),
+            routes=outside.alert_routes(settings, alert_sender, clock),
             limits=Thresholds(
                 after=micros(settings.alert_after_seconds),
                 repeat=int(settings.alert_repeat_hours * HOUR),
@@ -277,7 +273,7 @@ class App:
         clock = clock or SystemClock()
         tracer = open_tracer() if settings.tracing and serving else None
         files = open_files(settings.media_location)
-        _check_login(settings)
+        outside.check_login(settings)
         opened = await open_store(
             settings.database_url,
             clock=clock,
@@ -290,7 +286,7 @@ class App:
             lenient=lenient,
         )
         limits = ConnectionLimits(connections=max(1, descriptors_of(role).deliveries))
-        sender = _sender(settings, _deliveries(settings), limits=limits)
+        sender = outside.sender(settings, outside.deliveries(settings), limits=limits)
         return cls(settings, opened, sender, clock=clock, files=files, role=role, on_attempt=on_attempt, tracer=tracer)
 
     async def start(self) -> None:
@@ -332,81 +328,6 @@ class App:
 def descriptors_of(role: Role) -> Descriptors:
     """Return how a process of this role shares its file descriptors out."""
     return shared_out(descriptor_limit(), delivers=role != "ingest")
-
-
-def _sender(settings: Settings, reach: Reach, *, limits: ConnectionLimits | None = None) -> Sender:
-    proxy = settings.delivery_proxy
-    return open_sender(reach=reach, limits=limits, proxy=None if proxy is None else Proxy(proxy.host, proxy.port))
-
-
-def _login_provider(settings: Settings, clock: Clock) -> LoginProvider | None:
-    """Return the provider at OIDC_ISSUER, None without one.
-
-    Raises:
-        BadSettings: what it needs is missing.
-    """
-    if not settings.oidc_issuer:
-        return None
-    _check_login(settings)
-    from tellwire.http_client.oidc import HttpLoginProvider  # noqa: PLC0415 - it comes with the extra
-
-    return HttpLoginProvider(
-        open_sender(reach=ANYWHERE, limits=_PROVIDER_ANSWERS),
-        clock,
-        issuer=settings.oidc_issuer,
-        client_id=settings.oidc_client_id,
-        secret=settings.oidc_client_secret,
-        name=settings.oidc_name,
-        trusts_email=settings.oidc_trust_email,
-    )
-
-
-def _check_login(settings: Settings) -> None:
-    """Raise BadSettings if there is to be a provider and what it needs is missing."""
-    if not settings.oidc_issuer:
-        return
-    for name in ("oidc_client_id", "oidc_client_secret", "public_url"):
-        if not getattr(settings, name):
-            raise BadSettings(f"TELLWIRE_OIDC_ISSUER needs {variable_of(name)}: {SETTINGS[name].all_it_takes}")
-    if missing := lacking("oidc", "OIDC_ISSUER needs"):
-        raise BadSettings(missing)
-
-
-def _deliveries(settings: Settings) -> Reach:
-    return _reach(settings, "deliveries", "DELIVERY_ALLOW_CIDRS", settings.delivery_allow_cidrs)
-
-
-def _models(settings: Settings) -> Reach:
-    return _reach(settings, "models", "MODEL_ALLOW_CIDRS", settings.model_allow_cidrs)
-
-
-def _tools(settings: Settings) -> Reach:
-    return _reach(settings, "tools", "TOOL_ALLOW_CIDRS", settings.tool_allow_cidrs)
-
-
-def _reach(settings: Settings, what: str, setting: str, allow: tuple[AllowedNetwork, ...]) -> Reach:
-    return Reach(
-        what=what,
-        setting=setting,
-        allow=allow,
-        own_port=settings.port,
-        is_own=is_own_address,
-        shows_answers=settings.show_allow_listed_answers,
-    )
-
-
-def _alert_routes(settings: Settings, sender: Sender, clock: Clock) -> list[Route]:
-    """Return the channels of alerts that are set; where they lead is the operator's choice, as with META_GRAPH_URL."""
-    routes: list[Route] = []
-    if settings.alert_webhook_url:
-        routes.append(Webhook(settings.alert_webhook_url, settings.alert_webhook_secret, sender, sign, clock))
-    if settings.alert_slack_url:
-        routes.append(Chat(settings.alert_slack_url, sender))
-    if settings.alert_smtp_url is not None:
-        mailer = Smtp(settings.alert_smtp_url, name=mail_name(settings.base_url))
-        to = settings.alert_mail_to
-        routes.append(Mail(mailer, sender=settings.alert_mail_from or to[0], to=to))
-    return routes
 
 
 def _folders(settings: Settings) -> list[tuple[str, Path]]:
