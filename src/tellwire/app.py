@@ -19,9 +19,8 @@ from tellwire.accounts.template_sync import TemplateSync
 from tellwire.agents.models import model_selector
 from tellwire.agents.trial import AgentTrial
 from tellwire.agents.worker import AgentWorker
-from tellwire.alerts.channels import Chat, Mail, Route, Webhook
+from tellwire.alerts.from_settings import limits_of, routes_of
 from tellwire.alerts.message import mail_name
-from tellwire.alerts.rules import Thresholds
 from tellwire.alerts.teller import Alerts
 from tellwire.clock import SystemClock
 from tellwire.conversations.changes import Options
@@ -51,7 +50,7 @@ from tellwire.media.downloads import DownloadSource, DownloadWorker
 from tellwire.media.uploads import Uploads
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.model.extras import lacking
-from tellwire.model.units import HOUR, Micros, micros
+from tellwire.model.units import HOUR, Micros
 from tellwire.observability.traces import OtelTracer, open_tracer
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Graph, Sender
@@ -219,12 +218,10 @@ class App:
         self.alerts = Alerts(
             SqlAlertStore(store),
             clock,
-            routes=_alert_routes(settings, alert_sender, clock),
-            limits=Thresholds(
-                after=micros(settings.alert_after_seconds),
-                repeat=int(settings.alert_repeat_hours * HOUR),
-                severity=settings.alert_severity,
+            routes=routes_of(
+                settings, alert_sender, lambda at: Smtp(at, name=mail_name(settings.base_url)), sign, clock
             ),
+            limits=limits_of(settings),
             tells=self._does_background_work,
             url=settings.base_url,
             counters=counters,
@@ -393,20 +390,6 @@ def _reach(settings: Settings, what: str, setting: str, allow: tuple[AllowedNetw
         is_own=is_own_address,
         shows_answers=settings.show_allow_listed_answers,
     )
-
-
-def _alert_routes(settings: Settings, sender: Sender, clock: Clock) -> list[Route]:
-    """Return the channels of alerts that are set; where they lead is the operator's choice, as with META_GRAPH_URL."""
-    routes: list[Route] = []
-    if settings.alert_webhook_url:
-        routes.append(Webhook(settings.alert_webhook_url, settings.alert_webhook_secret, sender, sign, clock))
-    if settings.alert_slack_url:
-        routes.append(Chat(settings.alert_slack_url, sender))
-    if settings.alert_smtp_url is not None:
-        mailer = Smtp(settings.alert_smtp_url, name=mail_name(settings.base_url))
-        to = settings.alert_mail_to
-        routes.append(Mail(mailer, sender=settings.alert_mail_from or to[0], to=to))
-    return routes
 
 
 def _folders(settings: Settings) -> list[tuple[str, Path]]:
