@@ -167,6 +167,18 @@ COMMANDS = {
         help="send deliveries once more, and tell what became of them",
         example="tellwire replay --failed --since 1h --yes",
     ),
+    "trigger": Command(
+        module="tellwire.cli.trigger",
+        function="trigger",
+        help="post one of every kind of webhook that Meta makes, signed, and tell what came of it",
+        example='tellwire trigger text --set text.body="Where is my order?"',
+    ),
+    "verify": Command(
+        module="tellwire.cli.verify",
+        function="verify",
+        help="say why a signature fails: which key, which bytes, the clock",
+        example="tellwire verify --secret @secret.txt --request request.txt",
+    ),
     "compare": Command(
         module="tellwire.cli.compare",
         function="compare",
@@ -179,6 +191,12 @@ COMMANDS = {
         help="post to a webhook what Meta would; with --serve be Meta for code that sends",
         example="tellwire simulate --messages 20 --types text,image,status --duplicates, "
         "tellwire simulate --serve --url http://127.0.0.1:8000/webhook --secret s --knob throttle_rate=0.05",
+    ),
+    "completion": Command(
+        module="tellwire.cli.completion",
+        function="completion",
+        help="print a script that completes commands and options in bash, zsh or fish",
+        example="tellwire completion bash > ~/.local/share/bash-completion/completions/tellwire",
     ),
     "openapi": Command(
         module="tellwire.cli.openapi",

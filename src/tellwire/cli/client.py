@@ -68,7 +68,7 @@ class Client:
         self._place = parts.netloc.rpartition("@")[2]
         self._base = parts.path.rstrip("/")
         self._start_hint = start_hint
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = {"Content-Type": "application/json", "Connection": "close"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         if organization:
@@ -117,14 +117,15 @@ class Client:
         body: bytes | None = None,
         once: str = "",
         timeout: float = _SECONDS,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """Return the status and the bytes of any answer; `path` begins with a slash, below the server's own path.
 
         Raises:
             NoServer: there is no answer.
         """
-        headers = {"Idempotency-Key": once} if once else {}
-        answer = self._ask(method, _target(path, query), body=body, headers=headers, timeout=timeout)
+        sent = {**({"Idempotency-Key": once} if once else {}), **(headers or {})}
+        answer = self._ask(method, _target(path, query), body=body, headers=sent, timeout=timeout)
         try:
             return answer.status, answer.read()
         except (OSError, HTTPException) as error:
@@ -160,6 +161,7 @@ class Client:
     def _ask(
         self, method: str, target: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> HTTPResponse:
+        connection: HTTPConnection | None = None
         try:
             connection = (
                 HTTPSConnection(self._place, timeout=timeout, context=ssl.create_default_context())
@@ -169,6 +171,8 @@ class Client:
             connection.request(method, self._base + target, body, {**self._headers, **headers})
             return connection.getresponse()
         except (OSError, HTTPException, ValueError) as error:
+            if connection is not None:
+                connection.close()
             raise self._gone(error) from None
 
     def _gone(self, error: Exception) -> NoServer:

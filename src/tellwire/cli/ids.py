@@ -27,7 +27,7 @@ class Unclear(TellwireError):  # noqa: N818 - what an id is
         self.exit_code = exit_code
 
 
-def whole(api: Api, given: str, *noun: str, what: str = "") -> str:
+def whole(api: Api, given: str, *noun: str, what: str = "", or_name: bool = False) -> str:
     """Return the one id of a noun that begins or ends with what was given, of at least 4 characters.
 
     A whole id, and a text that can be no part of one (a phone_number_id, a name), are returned as they are: the server
@@ -36,6 +36,8 @@ def whole(api: Api, given: str, *noun: str, what: str = "") -> str:
     Args:
         noun: the path of the list after /v1, in parts.
         what: what one of them is called, such as "delivery".
+        or_name: whether one may have another name that looks like a part, as a phone_number_id does; what fits none is
+            then returned as it is.
 
     Raises:
         Unclear: several fit (exit code 2), or none of the newest rows (4).
@@ -46,6 +48,8 @@ def whole(api: Api, given: str, *noun: str, what: str = "") -> str:
     called = what or noun[-1].removesuffix("s")
     found, looked = _candidates(api, given, noun)
     if not found:
+        if or_name:
+            return given
         raise Unclear(
             f"no {called} has an id that begins or ends with {given} among the newest {looked}; give the whole id",
             NOT_FOUND,

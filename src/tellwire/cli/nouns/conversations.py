@@ -100,7 +100,8 @@ def assign(
     """Say who deals with a conversation."""
     if (bool(member), bool(agent), nobody).count(True) != 1:
         raise BadSettings("give one of --member, --agent and --nobody")
-    wanted = {"member_id": whole(api, member, "members") or None, "agent_id": whole(api, agent, "agents") or None}
+    wanted = {"member_id": whole(api, member, "members")} if member else {"agent_id": whole(api, agent, "agents")}
+    wanted = {} if nobody else wanted
     print_one(api, "POST", _NOUN, whole(api, conversation_id, _NOUN), "assign", body=wanted, json=json)
 
 

@@ -27,5 +27,5 @@ def state(row: Mapping[str, Any]) -> str:
     if row["direction"] == "incoming":
         return "received"
     sent = str(row.get("send_state") or "")
-    reached = [name for name in ("failed", "read", "delivered", "sent") if name in (row.get("status") or {})]
+    reached = [name for name in ("failed", "read", "delivered", "sent", "pending") if name in (row.get("status") or {})]
     return sent if sent not in {"", "accepted"} else (reached or [sent or "-"])[0]
