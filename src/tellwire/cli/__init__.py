@@ -10,7 +10,7 @@ import difflib
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from tellwire import __version__
 from tellwire.errors import BadSettings, TellwireError
@@ -265,7 +265,7 @@ def _run(name: str, rest: list[str]) -> int:
         if message.startswith("Usage:"):  # several commands under one name, and none was given
             sys.stderr.write(f"{message}\n")
             return error.exit_code
-        return _complain(f"{message} (`tellwire {name} --help` says more)", error.exit_code)
+        return _complain(_meant(name, rest, error, message), error.exit_code)
     except BadSettings as error:
         return _complain(str(error), MISUSED)
     except TellwireError as error:
@@ -275,7 +275,31 @@ def _run(name: str, rest: list[str]) -> int:
     return code if isinstance(code, int) else DONE
 
 
+def _meant(name: str, rest: Sequence[str], error: Exception, message: str) -> str:
+    """Return the words for a wrong option or subcommand, with the nearest right one."""
+    context = getattr(error, "ctx", None)
+    known: Sequence[str] = [*getattr(getattr(context, "command", None), "commands", {})]
+    path = getattr(context, "command_path", "") or f"tellwire {name}"
+    wrong = getattr(error, "option_name", "")
+    if wrong:
+        options = [each for every in context.command.params for each in every.opts if each.startswith("--")]
+        said, known = f"`{path}` has no option {wrong}", [*dict.fromkeys([*options, "--help"])]
+    elif known and message.startswith("No such command"):
+        wrong = next((each for each in rest if not each.startswith("-")), "")
+        said = f"there is no `{name} {wrong}`"
+    else:
+        return f"{message} (`{path} --help` says more)"
+    close = difflib.get_close_matches(wrong, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    return f"{said}; {hint}"
+
+
 def _entry(name: str) -> Callable[..., object]:
+    return cast("Callable[..., object]", loaded(name).main)
+
+
+def loaded(name: str) -> Any:
+    """Return a command as Typer's, with its options and what is below it."""
     from typer import Typer  # noqa: PLC0415
     from typer.main import get_command  # noqa: PLC0415
 
@@ -288,7 +312,7 @@ def _entry(name: str) -> Callable[..., object]:
     else:
         app = Typer(add_completion=False, rich_markup_mode=None)
         app.command(name, epilog=epilog)(target)
-    return get_command(app).main
+    return get_command(app)
 
 
 def _complain(message: str, code: int) -> int:
