@@ -15,8 +15,7 @@ import pytest
 from bench import page as results
 
 from tellwire import settings
-from tellwire.cli import command_reference
-from tellwire.cli import COMMANDS
+from tellwire.cli import COMMANDS, command_reference
 from tellwire.formats import operational
 from tellwire.formats.openapi import webhooks
 from tellwire.meta.outgoing import reference_page as limits

@@ -76,7 +76,7 @@ def test_help_below_a_command_comes_with_an_example(name: str, capsys: pytest.Ca
         return capsys.readouterr().out
 
     below = re.findall(r"^  ([a-z][a-z-]+)  ", told(name), re.MULTILINE)
-    assert {"create", "list"} <= set(below)
+    assert "list" in below
     for command in below:
         shown = told(name, command)
         assert f"Example: tellwire {name} {command}" in shown

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from tests.acceptance.tenants import Tenant, found
@@ -81,13 +80,19 @@ def test_a_noun_lists_and_shows(noun: str, run: Run) -> None:
     assert (code, out, err.count("\n")) == (NOT_FOUND, "", 1), err
 
 
-@pytest.mark.parametrize("noun", [each for each in LISTS if each not in {"keys"}])
-@pytest.mark.parametrize("part", [slice(-8, None), slice(0, 35)], ids=["its end", "its beginning"])
-def test_a_part_of_an_id_is_enough(noun: str, part: slice, run: Run) -> None:
+MADE_TOGETHER = {"messages", "events", "deliveries"}
+"""Rows of one transaction have ids that follow each other: only their ends differ."""
+
+
+@pytest.mark.parametrize("noun", [each for each in LISTS if each != "keys"])
+def test_the_end_of_an_id_is_enough_and_its_beginning_often(noun: str, run: Run) -> None:
     name = json.loads(run(noun, "list", "--json")[1])["data"][0]["id"]
-    code, out, err = run(noun, "show", name[part], "--json")
-    assert (code, err) == (0, "")
-    assert json.loads(out)["id"] == name
+    for part in (name[-8:], name[-8:].upper(), name[:35]):
+        if part == name[:35] and noun in MADE_TOGETHER:
+            continue
+        code, out, err = run(noun, "show", part, "--json")
+        assert (code, err) == (0, "")
+        assert json.loads(out)["id"] == name
 
 
 def test_a_part_that_fits_several_lists_them(run: Run) -> None:
@@ -203,4 +208,3 @@ def test_an_event_is_shown_as_a_format_has_it(run: Run) -> None:
     code, _, err = run("events", "show", name, "--payload", "telegram")
     assert code == NOT_FOUND
     assert "there are row" in err
-

@@ -54,7 +54,7 @@ def create(
 
 @accounts.command(epilog="Example: tellwire accounts update 100200300400500 --access-token @token.txt")
 @talks_to_server(or_database=True)
-def update(  # noqa: PLR0913
+def update(
     api: Api,
     account: Name,
     *,
@@ -66,7 +66,8 @@ def update(  # noqa: PLR0913
     ] = "",
     agent: Annotated[str, typer.Option(metavar="ID", help="The agent that answers; none: nobody.")] = "",
     more: Annotated[
-        str, typer.Option("--with", metavar="JSON|@FILE", help="Further fields of the REST call: '{\"send_rate\": 20}'.")
+        str,
+        typer.Option("--with", metavar="JSON|@FILE", help="Further fields of the REST call: '{\"send_rate\": 20}'."),
     ] = "{}",
     json: Json = False,
 ) -> None:

@@ -63,4 +63,3 @@ def _print(found: dict[str, Any]) -> None:
     for each in found["counts"]:
         only = f"{each['only']} of them only there" if each["only"] else "the other had them all"
         sys.stderr.write(f"{each['source_name']} had {each['items']} from {found['since']}, {only}\n")
-

@@ -47,7 +47,8 @@ def create(
     token: Annotated[str, typer.Option(help="Sent as Authorization: Bearer; @FILE reads it from a file.")] = "",
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     more: Annotated[
-        str, typer.Option("--with", metavar="JSON|@FILE", help='Further fields of the REST call: \'{"ordering": "none"}\'.')
+        str,
+        typer.Option("--with", metavar="JSON|@FILE", help='Further fields of the REST call: \'{"ordering": "none"}\'.'),
     ] = "{}",
     json: Json = False,
 ) -> None:
@@ -143,7 +144,9 @@ def recover(
     api: Api,
     endpoint_id: Id,
     *,
-    since: Annotated[str, typer.Option(metavar="SPAN|TIME", help="Events since then: 10m, 2h, 3d, or an RFC 3339 time.")] = "",
+    since: Annotated[
+        str, typer.Option(metavar="SPAN|TIME", help="Events since then: 10m, 2h, 3d, or an RFC 3339 time.")
+    ] = "",
     until: Annotated[str, typer.Option(help="Events before this time; now unless given.")] = "",
     include: Annotated[
         str, typer.Option(help="failed, missing (those too that it never got) or all (delivered or not).")

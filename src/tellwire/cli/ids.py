@@ -73,4 +73,3 @@ def _candidates(api: Api, given: str, noun: tuple[str, ...]) -> tuple[list[Mappi
             break
         query["cursor"] = page["next_cursor"]
     return found, looked
-

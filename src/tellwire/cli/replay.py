@@ -27,7 +27,7 @@ _PAUSE = 0.3
 
 
 @talks_to_server()
-def replay(  # noqa: PLR0913
+def replay(
     api: Api,
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="ID...", help="Deliveries; of an event or a message all of its.")
@@ -38,7 +38,9 @@ def replay(  # noqa: PLR0913
     since: Since = "",
     until: Until = "",
     to: Annotated[str, typer.Option("--to", metavar="URL", help="To another URL, this once.")] = "",
-    new_id: Annotated[bool, typer.Option("--new-id", help="Under fresh webhook-ids: for receivers that sort out.")] = False,
+    new_id: Annotated[
+        bool, typer.Option("--new-id", help="Under fresh webhook-ids: for receivers that sort out.")
+    ] = False,
     wait: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for them.")] = 30,
     yes: Yes = False,
     json: Json = False,
@@ -84,7 +86,9 @@ def follow(
     """Return deliveries once none of them is on its way, or the time is over; in the order of their ids given."""
     until = clock() + seconds
     while True:
-        rows = {row["id"]: row for start in range(0, len(ids), AT_ONCE) for row in _of(api, ids[start : start + AT_ONCE])}
+        rows = {
+            row["id"]: row for start in range(0, len(ids), AT_ONCE) for row in _of(api, ids[start : start + AT_ONCE])
+        }
         left = sum(row["state"] in _ON_THE_WAY for row in rows.values())
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{len(rows) - left} of {len(rows)} answered\r")

@@ -87,7 +87,9 @@ def _unusable(secrets: Sequence[str]) -> Finding | None:
             tellwire_sdk.secret_key(secret)
         except WebhookError as error:
             if secret.startswith("whsec_"):
-                return _fault("bad_secret", f"secret {number} cannot be one: {error}", "copy the whole secret once more")
+                return _fault(
+                    "bad_secret", f"secret {number} cannot be one: {error}", "copy the whole secret once more"
+                )
     return None
 
 
@@ -104,7 +106,9 @@ def _standard(request: Request, secrets: Sequence[str], now: float, tolerance: i
         )
     webhook_id, timestamp, signature = (headers[name] for name in STANDARD)
     if not timestamp.isdigit():
-        return _fault("bad_timestamp", f"webhook-timestamp is {timestamp}, and not Unix seconds", "pass it on as it came")
+        return _fault(
+            "bad_timestamp", f"webhook-timestamp is {timestamp}, and not Unix seconds", "pass it on as it came"
+        )
     if len(timestamp) >= _MILLISECONDS:
         return _fault("milliseconds", "webhook-timestamp is in milliseconds", "sign and send whole Unix seconds")
     if unread := _unreadable(signature):
@@ -148,7 +152,7 @@ def _unreadable(signature: str) -> Finding | None:
         if entry.startswith("v1,") and len(text) == _HEX and all(each in "0123456789abcdefABCDEF" for each in text):
             return _fault("hex", "webhook-signature is in hex", "encode the 32 bytes of the HMAC as base64")
         with suppress(binascii.Error):
-            if entry.startswith("v1,") and len(base64.b64decode(text, validate=True)) == 32:  # noqa: PLR2004
+            if entry.startswith("v1,") and len(base64.b64decode(text, validate=True)) == 32:
                 return None
     return _fault(
         "not_base64",
@@ -216,9 +220,10 @@ def _vendor(request: Request, header: str, secrets: Sequence[str]) -> Finding:
     for number, secret in enumerate(secrets, 1):
         with suppress(WebhookError):
             key = tellwire_sdk.secret_key(secret)
-            if secret.startswith("whsec_") and _digest(key, request.body) == base64.b64encode(
-                bytes.fromhex(given)
-            ).decode():
+            if (
+                secret.startswith("whsec_")
+                and _digest(key, request.body) == base64.b64encode(bytes.fromhex(given)).decode()
+            ):
                 return Finding(
                     ok=False,
                     fault="decoded_key",
@@ -291,7 +296,12 @@ def _other_bodies(body: bytes) -> Iterator[tuple[str, str, str, bytes]]:
     if b"\r\n" in body or b"\n" in body:
         said = "line breaks within the body were changed"
         yield "line_breaks", said, "read the body as bytes, not as text", body.replace(b"\r\n", b"\n")
-        yield "line_breaks", said, "read the body as bytes, not as text", body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        yield (
+            "line_breaks",
+            said,
+            "read the body as bytes, not as text",
+            body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
+        )
     if body.startswith(b"\xef\xbb\xbf"):
         yield "byte_order_mark", "a byte order mark was put before the body", as_received, body[3:]
     with suppress(UnicodeError):

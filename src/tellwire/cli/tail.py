@@ -16,7 +16,7 @@ from tellwire.cli.client import Client, NoServer, Rejected, ServerEvent
 from tellwire.cli.ids import whole
 from tellwire.cli.listing import Account
 from tellwire.cli.nouns.words import says, state, who
-from tellwire.cli.output import DIM, Json, painted, print_json
+from tellwire.cli.output import DIM, painted, print_json
 from tellwire.cli.server import talks_to_server
 from tellwire.cli.short_ids import short
 from tellwire.cli.times import moment
@@ -29,11 +29,12 @@ _BUSY = 429
 
 
 @talks_to_server()
-def tail(  # noqa: PLR0913
+def tail(
     api: Client,
     *,
     event: Annotated[
-        list[str] | None, typer.Option("--event", metavar="NAME", help="Only these, such as messages.insert; repeatable.")
+        list[str] | None,
+        typer.Option("--event", metavar="NAME", help="Only these, such as messages.insert; repeatable."),
     ] = None,
     account: Account = "",
     phone: Annotated[str, typer.Option("--phone", metavar="NUMBER", help="Only with this person.")] = "",
@@ -140,7 +141,13 @@ def _wanted(each: ServerEvent, row: Mapping[str, Any], *, names: list[str], phon
     if not phone:
         return True
     contact = row.get("contact") or {}
-    addresses = (contact.get("phone"), contact.get("user_id"), row.get("from"), row.get("to"), row.get("contact_address"))
+    addresses = (
+        contact.get("phone"),
+        contact.get("user_id"),
+        row.get("from"),
+        row.get("to"),
+        row.get("contact_address"),
+    )
     digits = _digits(phone)
     return any(each and (each == phone or _digits(str(each)) == digits) for each in addresses)
 

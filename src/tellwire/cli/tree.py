@@ -51,7 +51,9 @@ def _parameter(parameter: Any) -> Parameter:
     flag = getattr(parameter, "is_flag", False)
     default = parameter.default
     shown = "" if default in (None, "", False, True, (), []) or callable(default) else str(default)
-    names = (*parameter.opts, *parameter.secondary_opts) if is_option else (parameter.metavar or parameter.name.upper(),)
+    names = (
+        (*parameter.opts, *parameter.secondary_opts) if is_option else (parameter.metavar or parameter.name.upper(),)
+    )
     takes = "" if flag else parameter.metavar or "VALUE"
     return Parameter(
         names=tuple(names),

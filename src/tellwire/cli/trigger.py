@@ -29,7 +29,7 @@ _PAUSE = 0.2
 _RECENT = "50"
 
 
-def trigger(  # noqa: PLR0913
+def trigger(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What happens; --list names all.")] = "",
     *,
     list_: Annotated[bool, typer.Option("--list", help="List what can happen, and post nothing.")] = False,
@@ -37,7 +37,8 @@ def trigger(  # noqa: PLR0913
         str, typer.Option("--file", metavar="FILE", help="Instead of NAME: a body of your own; - is stdin.")
     ] = "",
     to: Annotated[
-        str, typer.Option("--to", metavar="ACCOUNT", help="The business number, or its phone_number_id; the newest one.")
+        str,
+        typer.Option("--to", metavar="ACCOUNT", help="The business number, or its phone_number_id; the newest one."),
     ] = "",
     sender: Annotated[str, typer.Option("--from", metavar="NUMBER", help="The customer's number.")] = "",
     name_of: Annotated[str, typer.Option("--name", metavar="TEXT", help="The customer's name.")] = "Ana Example",
@@ -57,9 +58,7 @@ def trigger(  # noqa: PLR0913
             "of the `tellwire dev`."
         ),
     ] = "",
-    wait: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for what comes of it.")
-    ] = 5,
+    wait: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for what comes of it.")] = 5,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Only post.")] = False,
     show_body: Annotated[bool, typer.Option("--print", help="Print the bodies, and post nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Also to a server that is not a `tellwire dev`.")] = False,
@@ -243,7 +242,12 @@ def _print(answers: Sequence[tuple[int, str]], came: dict[str, Any] | None, *, a
         sys.stdout.write(f"{item['kind'] or item['field']}  {item['outcome'].replace('_', ' ')}{why}\n")
     if came["deliveries"]:
         rows = [
-            [row["event_name"] or "-", row["endpoint_name"] or "-", row["state"], row["cause"] or str(row["last_status"] or "")]
+            [
+                row["event_name"] or "-",
+                row["endpoint_name"] or "-",
+                row["state"],
+                row["cause"] or str(row["last_status"] or ""),
+            ]
             for row in came["deliveries"]
         ]
         print_table(rows, header=["EVENT", "ENDPOINT", "STATE", "ANSWER"])

@@ -18,15 +18,13 @@ from tellwire.cli.signature_faults import Request, diagnose
 from tellwire.errors import BadSettings
 
 
-def verify(  # noqa: PLR0913
+def verify(
     *,
     secret: Annotated[
         list[str] | None,
         typer.Option(help="The signing secret, or the app secret; @FILE reads it from a file. Repeatable."),
     ] = None,
-    body: Annotated[
-        str, typer.Option(metavar="TEXT|@FILE", help="The body as received; @- reads it from stdin.")
-    ] = "",
+    body: Annotated[str, typer.Option(metavar="TEXT|@FILE", help="The body as received; @- reads it from stdin.")] = "",
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header of it; repeatable.")
     ] = None,
@@ -93,12 +91,16 @@ def _of_delivery(
     if secrets and attempts:
         headers = {name.lower(): value for name, value in attempts[-1]["request_headers"]}
         at = float(headers.get("webhook-timestamp", "0")) if now is None else now
-        found = diagnose(Request(body, headers), [secret_of("--secret", each) for each in secrets], now=at, tolerance=tolerance)
+        found = diagnose(
+            Request(body, headers), [secret_of("--secret", each) for each in secrets], now=at, tolerance=tolerance
+        )
         ok, said, remedy, fault = found.ok, found.said, found.remedy, found.fault
     else:
         ok, fault = bool(sent["verified"]), "" if sent["verified"] else "not_verified"
         which = next((each["secret"].replace("_", " ") for each in sent["secrets"] if each["matches"]), "")
-        said = f"the server signed these bytes with the {which} secret" if ok else str(sent["why_not"] or "not sent yet")
+        said = (
+            f"the server signed these bytes with the {which} secret" if ok else str(sent["why_not"] or "not sent yet")
+        )
         remedy = "" if ok else "give --secret to check one that you have"
     _print(
         {"ok": ok, "fault": fault or None, "said": said, "remedy": remedy or None, "body_bytes": len(body)},

@@ -207,12 +207,17 @@ _LEARNED = {"event_name": "LeadSubmitted", "ctwa_clid": "CLID-1"}
 TRIGGERS: dict[str, Trigger] = {
     "text": Trigger("a customer writes", _of_customer("text")),
     "text.reply": Trigger("a customer answers a message", _of_customer("reply")),
-    "text.from_ad": Trigger("a customer writes from an advertisement", _message("text", {"body": "Is it still there?"}, referral=_AD)),
+    "text.from_ad": Trigger(
+        "a customer writes from an advertisement", _message("text", {"body": "Is it still there?"}, referral=_AD)
+    ),
     "text.group": Trigger("somebody writes in a group", _message("text", {"body": "Hello everybody"}, group_id=_GROUP)),
     "image": Trigger("a customer sends an image", _of_customer("image")),
     "video": Trigger("a customer sends a video", _of_customer("video")),
     "audio": Trigger("a customer sends a voice message", _of_customer("audio")),
-    "voice": Trigger("the older form of a voice message", _message("voice", {"id": "700000000000901", "mime_type": "audio/ogg; codecs=opus", "sha256": "dGVzdA=="})),
+    "voice": Trigger(
+        "the older form of a voice message",
+        _message("voice", {"id": "700000000000901", "mime_type": "audio/ogg; codecs=opus", "sha256": "dGVzdA=="}),
+    ),
     "document": Trigger("a customer sends a document", _of_customer("document")),
     "sticker": Trigger("a customer sends a sticker", _of_customer("sticker")),
     "media_placeholder": Trigger("a file that Meta leaves out of the history", _message("media_placeholder", None)),
@@ -221,12 +226,18 @@ TRIGGERS: dict[str, Trigger] = {
     "reaction": Trigger("a customer reacts to a message", _of_customer("reaction")),
     "interactive": Trigger("a customer taps a reply button", _of_customer("interactive")),
     "interactive.list": Trigger("a customer picks a row of a list", _message("interactive", _PICKED, reply=True)),
-    "interactive.flow": Trigger("a customer completes a flow", _message("interactive", {"type": "nfm_reply", "nfm_reply": _FLOW}, reply=True)),
-    "button": Trigger("a customer presses a template's button", _message("button", {"payload": "STOP", "text": "Stop"}, reply=True)),
+    "interactive.flow": Trigger(
+        "a customer completes a flow", _message("interactive", {"type": "nfm_reply", "nfm_reply": _FLOW}, reply=True)
+    ),
+    "button": Trigger(
+        "a customer presses a template's button", _message("button", {"payload": "STOP", "text": "Stop"}, reply=True)
+    ),
     "order": Trigger("a customer orders from the catalogue", _message("order", _ORDER)),
     "request_welcome": Trigger("a customer opens the chat for the first time", _message("request_welcome", None)),
     "system": Trigger("a customer has a new number", _system("user_changed_number", wa_id="5215500000077")),
-    "system.identity": Trigger("a customer has perhaps a new device", _system("customer_identity_changed", identity="HASH=")),
+    "system.identity": Trigger(
+        "a customer has perhaps a new device", _system("customer_identity_changed", identity="HASH=")
+    ),
     "edit": Trigger("a customer changes a message", _of_customer("edit")),
     "revoke": Trigger("a customer deletes a message", _of_customer("revoke")),
     "unsupported": Trigger("a customer does what the Cloud API does not support", _of_customer("unsupported")),
@@ -237,39 +248,189 @@ TRIGGERS: dict[str, Trigger] = {
     "status.read": Trigger("a message is read", _status("read")),
     "status.played": Trigger("a voice message is played", _status("played")),
     "status.failed": Trigger("a message fails with 131026", _of_customer("failure")),
-    "smb_message_echoes": Trigger("the business answers with the phone app", _of_number("smb_message_echoes", lambda c, at: {"message_echoes": [_text(c, at, "Yes, at eight", outgoing=True)]})),
-    "smb_app_state_sync": Trigger("the phone app's address book has somebody new", _of_number("smb_app_state_sync", _address_book)),
+    "smb_message_echoes": Trigger(
+        "the business answers with the phone app",
+        _of_number(
+            "smb_message_echoes", lambda c, at: {"message_echoes": [_text(c, at, "Yes, at eight", outgoing=True)]}
+        ),
+    ),
+    "smb_app_state_sync": Trigger(
+        "the phone app's address book has somebody new", _of_number("smb_app_state_sync", _address_book)
+    ),
     "history": Trigger("past messages of the phone app", _of_number("history", _past)),
-    "standby": Trigger("a message while another app has the thread", _of_number("standby", lambda c, at: {"standby": {"messages": [_text(c, at, "Hello?")]}})),
-    "messaging_handovers": Trigger("another app passes the thread", lambda c, at: _notice("messaging_handovers", _handover)(c, at)),
-    "calls": Trigger("a customer calls", _of_number("calls", _call("connect", session={"sdp_type": "offer", "sdp": "v=0\r\n"}), known=True)),
-    "calls.terminate": Trigger("a call ends", _of_number("calls", _call("terminate", status=["COMPLETED"], duration=60), known=True)),
+    "standby": Trigger(
+        "a message while another app has the thread",
+        _of_number("standby", lambda c, at: {"standby": {"messages": [_text(c, at, "Hello?")]}}),
+    ),
+    "messaging_handovers": Trigger(
+        "another app passes the thread", lambda c, at: _notice("messaging_handovers", _handover)(c, at)
+    ),
+    "calls": Trigger(
+        "a customer calls",
+        _of_number("calls", _call("connect", session={"sdp_type": "offer", "sdp": "v=0\r\n"}), known=True),
+    ),
+    "calls.terminate": Trigger(
+        "a call ends", _of_number("calls", _call("terminate", status=["COMPLETED"], duration=60), known=True)
+    ),
     "user_id_update": Trigger("a person's user id changes", _of_number("user_id_update", _new_user_id, known=True)),
-    "user_preferences": Trigger("a person wants no more marketing", _of_number("user_preferences", _preference("stop"), known=True)),
-    "user_preferences.resume": Trigger("a person wants marketing again", _of_number("user_preferences", _preference("resume"), known=True)),
-    "message_template_status_update": Trigger("a template is approved", _notice("message_template_status_update", {"event": "APPROVED", **_TEMPLATE, "reason": None})),
-    "message_template_status_update.rejected": Trigger("a template is rejected", _notice("message_template_status_update", {"event": "REJECTED", **_TEMPLATE, "reason": "SCAM"})),
-    "message_template_quality_update": Trigger("a template's quality falls", _notice("message_template_quality_update", {"previous_quality_score": "GREEN", "new_quality_score": "YELLOW", **_TEMPLATE})),
-    "message_template_components_update": Trigger("a template is edited", _notice("message_template_components_update", {**_TEMPLATE, "message_template_element": "It is ready"})),
-    "template_category_update": Trigger("a template gets another category", _notice("template_category_update", {**_TEMPLATE, "previous_category": "UTILITY", "new_category": "MARKETING"})),
-    "account_update": Trigger("the account is restricted", _notice("account_update", lambda _, at: {"event": "ACCOUNT_RESTRICTION", "restriction_info": [{"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": at + 86_400}]})),
-    "account_alerts": Trigger("an alert about the account", _notice("account_alerts", lambda c, _: {"entity_type": "WABA", "entity_id": c.business.waba_id, **_FLAGS, "alert_description": "Rejected"})),
-    "account_review_update": Trigger("the account's review ends", _notice("account_review_update", {"decision": "APPROVED"})),
-    "account_settings_update": Trigger("a setting of the number changes", _notice("account_settings_update", _settings)),
-    "business_capability_update": Trigger("the messaging limit changes", _notice("business_capability_update", {"max_daily_conversations_per_business": "TIER_2K", "max_phone_numbers_per_waba": 5})),
-    "business_username_update": Trigger("the business's username is approved", _notice("business_username_update", _named(username="corner_shop", status="approved"))),
-    "business_username_updates": Trigger("the same in its other spelling", _notice("business_username_updates", _named(username="corner_shop", status="reserved"))),
-    "phone_number_name_update": Trigger("the number's name is approved", _notice("phone_number_name_update", _named(decision="APPROVED", requested_verified_name="Corner shop", rejection_reason=None))),
-    "phone_number_quality_update": Trigger("the number's quality is flagged", _notice("phone_number_quality_update", _named(event="FLAGGED", current_limit="TIER_10K"))),
-    "security": Trigger("the number's PIN is changed", _notice("security", _named(event="PIN_CHANGED", requester="300000000000001"))),
-    "flows": Trigger("a flow is published", _notice("flows", {"event": "FLOW_STATUS_CHANGE", "message": "Published", "flow_id": "100000000000001", "old_status": "DRAFT", "new_status": "PUBLISHED"})),
-    "partner_solutions": Trigger("a partner's solution is made", _notice("partner_solutions", {"event": "SOLUTION_CREATED", "solution_id": "200000000000001", "solution_status": "INITIATED"})),
-    "payment_configuration_update": Trigger("a payment configuration is active", _notice("payment_configuration_update", lambda _, at: {"configuration_name": "cards", "provider_name": "example", "provider_mid": "mid-1", "status": "Active", "created_timestamp": at, "updated_timestamp": at})),
-    "automatic_events": Trigger("Meta sees a lead in the chat", _of_number("automatic_events", lambda c, at: {"automatic_events": [{"id": c.sent_message(), "timestamp": str(at), **_LEARNED}]})),
-    "tracking_events": Trigger("an event of an advertisement", _of_number("tracking_events", lambda _, at: {"events": [{"event_name": "AddToCart", "timestamp": at}]})),
-    "group_lifecycle_update": Trigger("a group is made", _of_number("group_lifecycle_update", _group("group_create", request_id="r-1", subject="Bakers", invite_link="https://chat.example/1"))),
-    "group_participants_update": Trigger("somebody joins a group", _of_number("group_participants_update", lambda c, at: _group("group_participants_add", reason="invite_link", added_participants=[{"wa_id": c.person.wa_id}])(c, at))),
-    "group_settings_update": Trigger("a group is renamed", _of_number("group_settings_update", _group("group_settings_update", request_id="r-2", group_subject={"text": "Oven", "update_successful": True}))),
+    "user_preferences": Trigger(
+        "a person wants no more marketing", _of_number("user_preferences", _preference("stop"), known=True)
+    ),
+    "user_preferences.resume": Trigger(
+        "a person wants marketing again", _of_number("user_preferences", _preference("resume"), known=True)
+    ),
+    "message_template_status_update": Trigger(
+        "a template is approved",
+        _notice("message_template_status_update", {"event": "APPROVED", **_TEMPLATE, "reason": None}),
+    ),
+    "message_template_status_update.rejected": Trigger(
+        "a template is rejected",
+        _notice("message_template_status_update", {"event": "REJECTED", **_TEMPLATE, "reason": "SCAM"}),
+    ),
+    "message_template_quality_update": Trigger(
+        "a template's quality falls",
+        _notice(
+            "message_template_quality_update",
+            {"previous_quality_score": "GREEN", "new_quality_score": "YELLOW", **_TEMPLATE},
+        ),
+    ),
+    "message_template_components_update": Trigger(
+        "a template is edited",
+        _notice("message_template_components_update", {**_TEMPLATE, "message_template_element": "It is ready"}),
+    ),
+    "template_category_update": Trigger(
+        "a template gets another category",
+        _notice("template_category_update", {**_TEMPLATE, "previous_category": "UTILITY", "new_category": "MARKETING"}),
+    ),
+    "account_update": Trigger(
+        "the account is restricted",
+        _notice(
+            "account_update",
+            lambda _, at: {
+                "event": "ACCOUNT_RESTRICTION",
+                "restriction_info": [
+                    {"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": at + 86_400}
+                ],
+            },
+        ),
+    ),
+    "account_alerts": Trigger(
+        "an alert about the account",
+        _notice(
+            "account_alerts",
+            lambda c, _: {
+                "entity_type": "WABA",
+                "entity_id": c.business.waba_id,
+                **_FLAGS,
+                "alert_description": "Rejected",
+            },
+        ),
+    ),
+    "account_review_update": Trigger(
+        "the account's review ends", _notice("account_review_update", {"decision": "APPROVED"})
+    ),
+    "account_settings_update": Trigger(
+        "a setting of the number changes", _notice("account_settings_update", _settings)
+    ),
+    "business_capability_update": Trigger(
+        "the messaging limit changes",
+        _notice(
+            "business_capability_update",
+            {"max_daily_conversations_per_business": "TIER_2K", "max_phone_numbers_per_waba": 5},
+        ),
+    ),
+    "business_username_update": Trigger(
+        "the business's username is approved",
+        _notice("business_username_update", _named(username="corner_shop", status="approved")),
+    ),
+    "business_username_updates": Trigger(
+        "the same in its other spelling",
+        _notice("business_username_updates", _named(username="corner_shop", status="reserved")),
+    ),
+    "phone_number_name_update": Trigger(
+        "the number's name is approved",
+        _notice(
+            "phone_number_name_update",
+            _named(decision="APPROVED", requested_verified_name="Corner shop", rejection_reason=None),
+        ),
+    ),
+    "phone_number_quality_update": Trigger(
+        "the number's quality is flagged",
+        _notice("phone_number_quality_update", _named(event="FLAGGED", current_limit="TIER_10K")),
+    ),
+    "security": Trigger(
+        "the number's PIN is changed", _notice("security", _named(event="PIN_CHANGED", requester="300000000000001"))
+    ),
+    "flows": Trigger(
+        "a flow is published",
+        _notice(
+            "flows",
+            {
+                "event": "FLOW_STATUS_CHANGE",
+                "message": "Published",
+                "flow_id": "100000000000001",
+                "old_status": "DRAFT",
+                "new_status": "PUBLISHED",
+            },
+        ),
+    ),
+    "partner_solutions": Trigger(
+        "a partner's solution is made",
+        _notice(
+            "partner_solutions",
+            {"event": "SOLUTION_CREATED", "solution_id": "200000000000001", "solution_status": "INITIATED"},
+        ),
+    ),
+    "payment_configuration_update": Trigger(
+        "a payment configuration is active",
+        _notice(
+            "payment_configuration_update",
+            lambda _, at: {
+                "configuration_name": "cards",
+                "provider_name": "example",
+                "provider_mid": "mid-1",
+                "status": "Active",
+                "created_timestamp": at,
+                "updated_timestamp": at,
+            },
+        ),
+    ),
+    "automatic_events": Trigger(
+        "Meta sees a lead in the chat",
+        _of_number(
+            "automatic_events",
+            lambda c, at: {"automatic_events": [{"id": c.sent_message(), "timestamp": str(at), **_LEARNED}]},
+        ),
+    ),
+    "tracking_events": Trigger(
+        "an event of an advertisement",
+        _of_number("tracking_events", lambda _, at: {"events": [{"event_name": "AddToCart", "timestamp": at}]}),
+    ),
+    "group_lifecycle_update": Trigger(
+        "a group is made",
+        _of_number(
+            "group_lifecycle_update",
+            _group("group_create", request_id="r-1", subject="Bakers", invite_link="https://chat.example/1"),
+        ),
+    ),
+    "group_participants_update": Trigger(
+        "somebody joins a group",
+        _of_number(
+            "group_participants_update",
+            lambda c, at: _group(
+                "group_participants_add", reason="invite_link", added_participants=[{"wa_id": c.person.wa_id}]
+            )(c, at),
+        ),
+    ),
+    "group_settings_update": Trigger(
+        "a group is renamed",
+        _of_number(
+            "group_settings_update",
+            _group(
+                "group_settings_update", request_id="r-2", group_subject={"text": "Oven", "update_successful": True}
+            ),
+        ),
+    ),
     "group_status_update": Trigger("a group is suspended", _of_number("group_status_update", _group("group_suspend"))),
-}  # fmt: skip
+}
 """What `tellwire trigger` takes, by name: a message type, a status, or a webhook field, with its kind behind a dot."""

@@ -24,7 +24,9 @@ OTHER = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
 TEXT = "a-secret-of-my-own-0123"
 APP = "0123456789abcdef0123456789abcdef"
 ID = "msg_0199a7c24f107c3a9d550a1b2c3d4e5f"
-BODY = json.dumps({"data": {"b": "¿Qué tal?", "a": 1, "u": "https://x.example/"}}, separators=(",", ":"), ensure_ascii=False).encode()
+BODY = json.dumps(
+    {"data": {"b": "¿Qué tal?", "a": 1, "u": "https://x.example/"}}, separators=(",", ":"), ensure_ascii=False
+).encode()
 Headers = dict[str, str]
 
 

@@ -49,7 +49,13 @@ def test_what_is_made_is_understood_whole(name: str) -> None:
 
 
 def test_every_kind_is_there() -> None:
-    changes = [change for name in TRIGGERS for body in bodies(name) for entry in json.loads(body)["entry"] for change in entry["changes"]]
+    changes = [
+        change
+        for name in TRIGGERS
+        for body in bodies(name)
+        for entry in json.loads(body)["entry"]
+        for change in entry["changes"]
+    ]
     fields = {change["field"] for change in changes}
     assert set(FIELDS) - fields == set(), "add one to TRIGGERS of src/tellwire/simulator/catalogue.py"
     types = {item["type"] for change in changes for item in change["value"].get("messages", ())}

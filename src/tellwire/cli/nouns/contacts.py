@@ -39,7 +39,7 @@ def show(api: Api, contact_id: Key, *, json: Json = False) -> None:
 def rename(
     api: Api,
     contact_id: Key,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that you give; \"\" takes Meta's again.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help='The name that you give; "" takes Meta\'s again.')],
     *,
     json: Json = False,
 ) -> None:

@@ -30,7 +30,7 @@ def _assignee(row: Mapping[str, Any]) -> str:
 
 @conversations.command("list", epilog="Example: tellwire conversations list --status open --unread")
 @lists("id", "last_row_at", "status", ("who", who), ("last message", _last), ("assignee", _assignee))
-def list_(  # noqa: PLR0913
+def list_(
     _: Api,
     *,
     status: Annotated[str, typer.Option(help="open or closed.")] = "",

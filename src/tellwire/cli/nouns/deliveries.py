@@ -29,7 +29,7 @@ def _last(row: Mapping[str, Any]) -> str:
 @deliveries.command("list", epilog="Example: tellwire deliveries list --state failed --since 1h")
 @lists("id", "created_at", "event_name", ("endpoint", lambda row: row["endpoint_name"]), "state",
        ("tries", lambda row: row["attempt_count"]), ("last answer", _last))  # fmt: skip
-def list_(  # noqa: PLR0913
+def list_(
     api: Api,
     *,
     endpoint: Annotated[str, typer.Option(metavar="ID", help="Only to this endpoint.")] = "",

@@ -64,9 +64,7 @@ def send(
     to: Annotated[str, typer.Argument(metavar="TO", help="A phone number, or a user id.")] = "",
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What it says; for other types give --body.")] = "",
     *,
-    account: Annotated[
-        str, typer.Option(metavar="ACCOUNT", help="From which number; the only one unless given.")
-    ] = "",
+    account: Annotated[str, typer.Option(metavar="ACCOUNT", help="From which number; the only one unless given.")] = "",
     conversation: Annotated[str, typer.Option(metavar="ID", help="Into this conversation, instead of TO.")] = "",
     template: Annotated[
         str, typer.Option(metavar="NAME:LANGUAGE", help="A template without parameters, such as hello:en_US.")
@@ -142,4 +140,6 @@ def _only_account(api: Api) -> str:
     if len(found) == 1:
         return str(found[0]["id"])
     known = ", ".join(f"{each['phone_number_id']} ({each['name'] or each['display_phone_number']})" for each in found)
-    raise BadSettings(f"say from which number with --account: {known or 'there is none yet, `tellwire accounts create`'}")
+    raise BadSettings(
+        f"say from which number with --account: {known or 'there is none yet, `tellwire accounts create`'}"
+    )
