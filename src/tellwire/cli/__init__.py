@@ -277,7 +277,7 @@ def _run(name: str, rest: list[str]) -> int:
 
 def _meant(name: str, rest: Sequence[str], error: Exception, message: str) -> str:
     """Return the words for a wrong option or subcommand, with the nearest right one."""
-    context = getattr(error, "ctx", None)
+    context: Any = getattr(error, "ctx", None)
     known: Sequence[str] = [*getattr(getattr(context, "command", None), "commands", {})]
     path = getattr(context, "command_path", "") or f"tellwire {name}"
     wrong = getattr(error, "option_name", "")

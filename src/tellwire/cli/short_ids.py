@@ -1,6 +1,6 @@
 """PURE. What tables show of an id.
 
-An id begins with its time and ends at random (UUIDv7), so that two made in the same minute begin alike: the end is shown.
+An id begins with its time and ends at random (UUIDv7), so that two of the same minute begin alike: the end is shown.
 """
 
 from __future__ import annotations

@@ -97,22 +97,9 @@ def _unusable(secrets: Sequence[str]) -> Finding | None:
 
 
 def _standard(request: Request, secrets: Sequence[str], now: float, tolerance: int) -> Finding:
-    headers = request.headers
-    if missing := [name for name in STANDARD if not headers.get(name)]:
-        return _fault(
-            "missing_header",
-            f"{', '.join(missing)} is not there",
-            "see that every proxy in between passes all three webhook- headers on",
-        )
-    webhook_id, timestamp, signature = (headers[name] for name in STANDARD)
-    if not timestamp.isdigit():
-        return _fault(
-            "bad_timestamp", f"webhook-timestamp is {timestamp}, and not Unix seconds", "pass it on as it came"
-        )
-    if len(timestamp) >= _MILLISECONDS:
-        return _fault("milliseconds", "webhook-timestamp is in milliseconds", "sign and send whole Unix seconds")
-    if unread := _unreadable(signature):
-        return unread
+    if bad := _malformed(request.headers):
+        return bad
+    webhook_id, timestamp, signature = (request.headers[name] for name in STANDARD)
     given = [entry.partition(",")[2] for entry in signature.split()]
 
     def fits(body: bytes, secret: str) -> bool:
@@ -122,13 +109,29 @@ def _standard(request: Request, secrets: Sequence[str], now: float, tolerance: i
     for number, secret in enumerate(secrets, 1):
         if fits(request.body, secret):
             return _of_age(int(timestamp), now, tolerance, header, number)
-    found = _mistake(request.body, secrets, fits)
-    if found is None:
-        for secret in secrets:
-            for fault, said, message in _wrong_messages(request.body, webhook_id, timestamp):
-                if any(_digest(key, message) in given for key in _keys(secret)):
-                    return _fault(fault, said, "sign <webhook-id>.<webhook-timestamp>.<body>, over the bytes", header)
-    return found or _nothing_fits(header, secrets)
+    if found := _mistake(request.body, secrets, fits):
+        return found
+    for fault, said, message in _wrong_messages(request.body, webhook_id, timestamp):
+        if any(_digest(key, message) in given for secret in secrets for key in _keys(secret)):
+            return _fault(fault, said, "sign <webhook-id>.<webhook-timestamp>.<body>, over the bytes", header)
+    return _nothing_fits(header, secrets)
+
+
+def _malformed(headers: Mapping[str, str]) -> Finding | None:
+    if missing := [name for name in STANDARD if not headers.get(name)]:
+        return _fault(
+            "missing_header",
+            f"{', '.join(missing)} is not there",
+            "see that every proxy in between passes all three webhook- headers on",
+        )
+    _, timestamp, signature = (headers[name] for name in STANDARD)
+    if not (timestamp.isascii() and timestamp.isdigit()):
+        return _fault(
+            "bad_timestamp", f"webhook-timestamp is {timestamp}, and not Unix seconds", "pass it on as it came"
+        )
+    if len(timestamp) >= _MILLISECONDS:
+        return _fault("milliseconds", "webhook-timestamp is in milliseconds", "sign and send whole Unix seconds")
+    return _unreadable(signature)
 
 
 def _sdk_signature(body: bytes, webhook_id: str, timestamp: str, secret: str) -> str:

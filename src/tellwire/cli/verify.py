@@ -44,7 +44,7 @@ def verify(
     organization: Annotated[str, typer.Option("--organization", metavar="ID", help="Act in this organization.")] = "",
     json: Json = False,
 ) -> int:
-    """Say why a signature fails: which key fits, which mistake explains it, and what to do. Nothing leaves this machine.
+    """Say why a signature fails: which key fits, which mistake explains it, what to do. Nothing leaves this machine.
 
     Takes Standard Webhooks (webhook-signature), X-Hub-Signature-256 and X-Wappcloud-Signature. Exit code 1: it fails.
     """
@@ -78,7 +78,7 @@ def verify(
 def _of_delivery(
     where: Where, given: str, secrets: list[str], now: float | None, tolerance: int, *, as_json: bool
 ) -> int:
-    """Check what the server says that it sent; with secrets, those against the bytes and headers of its last attempt."""
+    """Check what the server says that it sent; with secrets, those against the bytes and headers of the last one."""
     from tellwire.cli.ids import whole  # noqa: PLC0415
 
     with connected(where) as api:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -21,8 +22,12 @@ _NOUN = "events"
 _ID = "0a1b2c3d"
 
 
+def _says(row: Mapping[str, Any]) -> str:
+    return says(row["data"]) if "content" in row["data"] else "-"
+
+
 @events.command("list", epilog="Example: tellwire events list --since 10m --entity messages")
-@lists("id", "created_at", "name", ("who", lambda row: who(row["data"])), ("says", lambda row: _says(row)))
+@lists("id", "created_at", "name", ("who", lambda row: who(row["data"])), ("says", _says))
 def list_(
     api: Api,
     *,
@@ -43,11 +48,6 @@ def list_(
             "since": moment("--since", since),
         },
     )
-
-
-def _says(row: dict[str, object]) -> str:
-    data = row["data"]
-    return says(data) if isinstance(data, dict) and "content" in data else "-"
 
 
 @events.command(epilog=f"Example: tellwire events show {_ID}")
