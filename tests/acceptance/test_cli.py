@@ -69,7 +69,13 @@ def listen_to(url: str, target: str) -> None:
 # --- what every command promises --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["keys", "accounts", "endpoints"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("keys", "accounts", "endpoints", "messages", "conversations", "contacts", "media", "templates", "agents"),
+        *("events", "deliveries", "failures", "inbound", "sources", "organizations"),
+    ],
+)
 def test_help_below_a_command_comes_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     def told(*arguments: str) -> str:
         assert main([*arguments, "--help"]) == 0

@@ -196,7 +196,7 @@ COMMANDS = {
         module="tellwire.cli.completion",
         function="completion",
         help="print a script that completes commands and options in bash, zsh or fish",
-        example="tellwire completion bash > ~/.local/share/bash-completion/completions/tellwire",
+        example="tellwire completion bash > tellwire.bash",
     ),
     "openapi": Command(
         module="tellwire.cli.openapi",
