@@ -16,7 +16,7 @@ import pytest
 from bench import page as results
 
 from tellwire import settings
-from tellwire.cli import COMMANDS
+from tellwire.cli import COMMANDS, command_reference
 from tellwire.doctor import page as doctor_page
 from tellwire.formats import operational
 from tellwire.formats.openapi import webhooks
@@ -35,6 +35,10 @@ CITING = [*PAGES, *CODE, *ROOT.glob("*/README.md"), *ROOT.glob("**/pyproject.tom
 GENERATED: dict[str, tuple[Callable[[], str], str]] = {
     "docs/reference/settings.md": (settings.reference, "./run config --reference > docs/reference/settings.md"),
     "docs/reference/metrics.md": (exposition.reference, "./run config --metrics > docs/reference/metrics.md"),
+    "docs/reference/command-line.md": (
+        command_reference.reference,
+        "./run config --command-line > docs/reference/command-line.md",
+    ),
     "docs/reference/sending-limits.md": (
         limits.reference,
         "./run config --sending-limits > docs/reference/sending-limits.md",

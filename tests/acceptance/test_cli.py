@@ -69,14 +69,20 @@ def listen_to(url: str, target: str) -> None:
 # --- what every command promises --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["keys", "accounts", "endpoints"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("keys", "accounts", "endpoints", "messages", "conversations", "contacts", "media", "templates", "agents"),
+        *("events", "deliveries", "failures", "inbound", "sources", "organizations"),
+    ],
+)
 def test_help_below_a_command_comes_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     def told(*arguments: str) -> str:
         assert main([*arguments, "--help"]) == 0
         return capsys.readouterr().out
 
     below = re.findall(r"^  ([a-z][a-z-]+)  ", told(name), re.MULTILINE)
-    assert {"create", "list"} <= set(below)
+    assert "list" in below
     for command in below:
         shown = told(name, command)
         assert f"Example: tellwire {name} {command}" in shown

@@ -12,7 +12,7 @@ import platform
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from tellwire import __version__
 from tellwire.errors import BadSettings, TellwireError
@@ -119,6 +119,108 @@ COMMANDS = {
         help="send a test alert through every channel, list what was told",
         example="tellwire alerts test",
     ),
+    "messages": Command(
+        module="tellwire.cli.nouns.messages",
+        function="messages",
+        help="send, list, show, cancel and resend messages",
+        example='tellwire messages send +5215500000001 "It is on its way."',
+    ),
+    "conversations": Command(
+        module="tellwire.cli.nouns.conversations",
+        function="conversations",
+        help="list, show, close, reopen and assign conversations; their messages and notes",
+        example="tellwire conversations list --status open",
+    ),
+    "contacts": Command(
+        module="tellwire.cli.nouns.contacts",
+        function="contacts",
+        help="list, show, rename, export and erase the people who write",
+        example="tellwire contacts list --alias +5215500000001",
+    ),
+    "media": Command(
+        module="tellwire.cli.nouns.media",
+        function="media",
+        help="list, show, fetch again and delete the files of messages",
+        example="tellwire media list --state failed",
+    ),
+    "templates": Command(
+        module="tellwire.cli.nouns.templates",
+        function="templates",
+        help="list, show and synchronise message templates",
+        example="tellwire templates list --status APPROVED",
+    ),
+    "agents": Command(
+        module="tellwire.cli.nouns.agents",
+        function="agents",
+        help="create, list, show, change, try, pause and delete agents",
+        example="tellwire agents list",
+    ),
+    "events": Command(
+        module="tellwire.cli.nouns.events",
+        function="events",
+        help="list, show and follow what subscribers are told",
+        example="tellwire events list --since 10m",
+    ),
+    "deliveries": Command(
+        module="tellwire.cli.nouns.deliveries",
+        function="deliveries",
+        help="list, show and replay events on their way to endpoints",
+        example="tellwire deliveries list --state failed --since 1h",
+    ),
+    "failures": Command(
+        module="tellwire.cli.nouns.failures",
+        function="failures",
+        help="list what fails, by endpoint and reason; acknowledge, resolve and replay it",
+        example="tellwire failures list --state open",
+    ),
+    "inbound": Command(
+        module="tellwire.cli.nouns.inbound",
+        function="inbound",
+        help="list and show the POSTs that Meta made, and apply them again",
+        example="tellwire inbound list --outcome unrouted",
+    ),
+    "sources": Command(
+        module="tellwire.cli.nouns.sources",
+        function="sources",
+        help="create, list, show and delete other systems whose webhooks come in",
+        example="tellwire sources list",
+    ),
+    "organizations": Command(
+        module="tellwire.cli.nouns.organizations",
+        function="organizations",
+        help="create, list and show organizations",
+        example="tellwire organizations list",
+    ),
+    "why": Command(
+        module="tellwire.cli.why",
+        function="why",
+        help="tell what became of a message, step by step, and what to do",
+        example="tellwire why +5215500000001",
+    ),
+    "tail": Command(
+        module="tellwire.cli.tail",
+        function="tail",
+        help="follow what happens, one line an event",
+        example="tellwire tail --event messages.insert",
+    ),
+    "replay": Command(
+        module="tellwire.cli.replay",
+        function="replay",
+        help="send deliveries once more, and tell what became of them",
+        example="tellwire replay --failed --since 1h --yes",
+    ),
+    "trigger": Command(
+        module="tellwire.cli.trigger",
+        function="trigger",
+        help="post one of every kind of webhook that Meta makes, signed, and tell what came of it",
+        example='tellwire trigger text --set text.body="Where is my order?"',
+    ),
+    "verify": Command(
+        module="tellwire.cli.verify",
+        function="verify",
+        help="say why a signature fails: which key, which bytes, the clock",
+        example="tellwire verify --secret @secret.txt --request request.txt",
+    ),
     "compare": Command(
         module="tellwire.cli.compare",
         function="compare",
@@ -131,6 +233,12 @@ COMMANDS = {
         help="post to a webhook what Meta would; with --serve be Meta for code that sends",
         example="tellwire simulate --messages 20 --types text,image,status --duplicates, "
         "tellwire simulate --serve --url http://127.0.0.1:8000/webhook --secret s --knob throttle_rate=0.05",
+    ),
+    "completion": Command(
+        module="tellwire.cli.completion",
+        function="completion",
+        help="print a script that completes commands and options in bash, zsh or fish",
+        example="tellwire completion bash > tellwire.bash",
     ),
     "openapi": Command(
         module="tellwire.cli.openapi",
@@ -219,7 +327,7 @@ def _run(name: str, rest: list[str]) -> int:
         if message.startswith("Usage:"):  # several commands under one name, and none was given
             sys.stderr.write(f"{message}\n")
             return error.exit_code
-        return _complain(f"{message} (`tellwire {name} --help` says more)", error.exit_code)
+        return _complain(_meant(name, rest, error, message), error.exit_code)
     except BadSettings as error:
         return _complain(str(error), MISUSED)
     except TellwireError as error:
@@ -229,7 +337,31 @@ def _run(name: str, rest: list[str]) -> int:
     return code if isinstance(code, int) else DONE
 
 
+def _meant(name: str, rest: Sequence[str], error: Exception, message: str) -> str:
+    """Return the words for a wrong option or subcommand, with the nearest right one."""
+    context: Any = getattr(error, "ctx", None)
+    known: Sequence[str] = [*getattr(getattr(context, "command", None), "commands", {})]
+    path = getattr(context, "command_path", "") or f"tellwire {name}"
+    wrong = getattr(error, "option_name", "")
+    if wrong:
+        options = [each for every in context.command.params for each in every.opts if each.startswith("--")]
+        said, known = f"`{path}` has no option {wrong}", [*dict.fromkeys([*options, "--help"])]
+    elif known and message.startswith("No such command"):
+        wrong = next((each for each in rest if not each.startswith("-")), "")
+        said = f"there is no `{name} {wrong}`"
+    else:
+        return f"{message} (`{path} --help` says more)"
+    close = difflib.get_close_matches(wrong, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    return f"{said}; {hint}"
+
+
 def _entry(name: str) -> Callable[..., object]:
+    return cast("Callable[..., object]", loaded(name).main)
+
+
+def loaded(name: str) -> Any:
+    """Return a command as Typer's, with its options and what is below it."""
     from typer import Typer  # noqa: PLC0415
     from typer.main import get_command  # noqa: PLC0415
 
@@ -242,7 +374,7 @@ def _entry(name: str) -> Callable[..., object]:
     else:
         app = Typer(add_completion=False, rich_markup_mode=None)
         app.command(name, epilog=epilog)(target)
-    return get_command(app).main
+    return get_command(app)
 
 
 def _complain(message: str, code: int) -> int:

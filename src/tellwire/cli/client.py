@@ -183,7 +183,7 @@ class Client:
     def _ask(
         self, method: str, target: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> HTTPResponse:
-        connection = None
+        connection: HTTPConnection | None = None
         try:
             connection = (
                 HTTPSConnection(self._place, timeout=timeout, context=ssl.create_default_context())

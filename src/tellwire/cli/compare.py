@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from tellwire.cli.output import Json, print_json, print_table
 from tellwire.cli.server import Api, talks_to_server
-from tellwire.errors import BadSettings
+from tellwire.cli.times import span
 from tellwire.model.sources import META
 
-_SPAN = re.compile(r"(\d{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _COLUMNS = ("source_name", "missing_from_name", "kind", "what", "phone_number_id", "wamid", "message_id", "received_at")
 _PAGE = "200"
 
@@ -36,8 +33,8 @@ def compare(
     json: Json = False,
 ) -> None:
     """List the messages and statuses that one source had and the other had not. Exits with 1 when there are any."""
-    begun = datetime.fromtimestamp(time.time(), UTC) - _span("--since", since)
-    query = {"a": a, "since": begun.isoformat(), "grace_seconds": str(int(_span("--grace", grace).total_seconds()))}
+    begun = datetime.fromtimestamp(time.time(), UTC) - span("--since", since)
+    query = {"a": a, "since": begun.isoformat(), "grace_seconds": str(int(span("--grace", grace).total_seconds()))}
     found = _compared(api, query | ({"b": b} if b else {}))
     if json:
         print_json(found)
@@ -66,10 +63,3 @@ def _print(found: dict[str, Any]) -> None:
     for each in found["counts"]:
         only = f"{each['only']} of them only there" if each["only"] else "the other had them all"
         sys.stderr.write(f"{each['source_name']} had {each['items']} from {found['since']}, {only}\n")
-
-
-def _span(option: str, given: str) -> timedelta:
-    read = _SPAN.fullmatch(given)
-    if read is None:
-        raise BadSettings(f"{option} takes a number with s, m, h or d, such as 24h; not {given}")
-    return timedelta(**{_UNITS[read[2]]: int(read[1])})

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tellwire import settings
-from tellwire.cli import settings_in_force
+from tellwire.cli import command_reference, settings_in_force
 from tellwire.cli.output import Json, print_json, print_table
 from tellwire.meta.outgoing import reference_page
 from tellwire.web.operations import exposition
@@ -26,8 +26,14 @@ def config(
     sending_limits: Annotated[
         bool, typer.Option("--sending-limits", help="Print the reference page of what can be sent, in Markdown.")
     ] = False,
+    command_line: Annotated[
+        bool, typer.Option("--command-line", help="Print the reference page of all commands, in Markdown.")
+    ] = False,
 ) -> None:
     """Print the settings in force and where each comes from, secrets masked."""
+    if command_line:
+        sys.stdout.write(command_reference.reference())
+        return
     if sending_limits:
         sys.stdout.write(reference_page.reference())
         return

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
+from tellwire.cli.ids import whole
+from tellwire.cli.json_input import json_of
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import print_once, print_record, print_records, secret_of
 from tellwire.cli.server import Api, talks_to_server
+from tellwire.cli.times import moment
 from tellwire.errors import BadSettings
 
 endpoints = typer.Typer(
@@ -23,7 +25,7 @@ _NOUN = "webhook-endpoints"
 FORMATS = ("row", "chat", "meta", "cloudevents", "openbsp")
 """The names in `formats.FORMATS`, which a test compares: their modules would slow the start of every command."""
 _ID = "0199a7c2-4f10-7c3a-9d55-0a1b2c3d4e5f"
-Id = Annotated[str, typer.Argument(metavar="ID", help="The endpoint's id, as `endpoints list` shows it.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The endpoint's id, or the beginning or end of it.")]
 
 
 @endpoints.command(
@@ -45,7 +47,8 @@ def create(
     token: Annotated[str, typer.Option(help="Sent as Authorization: Bearer; @FILE reads it from a file.")] = "",
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     more: Annotated[
-        str, typer.Option("--with", metavar="JSON", help='Further fields of the REST call: \'{"ordering": "none"}\'.')
+        str,
+        typer.Option("--with", metavar="JSON|@FILE", help='Further fields of the REST call: \'{"ordering": "none"}\'.'),
     ] = "{}",
     json: Json = False,
 ) -> None:
@@ -60,7 +63,7 @@ def create(
         "token": secret_of("--token", token),
         "description": description,
     }
-    given = {field: value for field, value in draft.items() if value} | _fields(more)
+    given = {field: value for field, value in draft.items() if value} | json_of("--with", more)
     made = api.call("POST", _NOUN, body=given)
     if json:
         print_json(made)
@@ -82,28 +85,28 @@ def list_(api: Api, *, json: Json = False) -> None:
 @talks_to_server(or_database=True)
 def show(api: Api, endpoint_id: Id, *, json: Json = False) -> None:
     """Show an endpoint, secrets masked."""
-    _print(api, ("GET", _NOUN, endpoint_id), as_json=json)
+    _print(api, ("GET", _NOUN, _id(api, endpoint_id)), as_json=json)
 
 
 @endpoints.command(epilog=f"Example: tellwire endpoints pause {_ID}")
 @talks_to_server(or_database=True)
 def pause(api: Api, endpoint_id: Id, *, json: Json = False) -> None:
     """Stop delivering; what waits and what comes is parked."""
-    _print(api, ("POST", _NOUN, endpoint_id, "pause"), as_json=json)
+    _print(api, ("POST", _NOUN, _id(api, endpoint_id), "pause"), as_json=json)
 
 
 @endpoints.command(epilog=f"Example: tellwire endpoints resume {_ID}")
 @talks_to_server(or_database=True)
 def resume(api: Api, endpoint_id: Id, *, json: Json = False) -> None:
     """Deliver again, what is parked first."""
-    _print(api, ("POST", _NOUN, endpoint_id, "resume"), as_json=json)
+    _print(api, ("POST", _NOUN, _id(api, endpoint_id), "resume"), as_json=json)
 
 
 @endpoints.command(epilog=f"Example: tellwire endpoints delete {_ID}")
 @talks_to_server(or_database=True)
 def delete(api: Api, endpoint_id: Id, *, json: Json = False) -> None:
     """Delete an endpoint; what still waits for it is cancelled."""
-    api.call("DELETE", _NOUN, endpoint_id)
+    api.call("DELETE", _NOUN, _id(api, endpoint_id))
     if json:
         print_json({"ok": True})
     else:
@@ -124,7 +127,7 @@ def send_test(
     Where no server of this database runs here, this command sends it by its own settings, and says so.
     """
 
-    came = api.call("POST", _NOUN, endpoint_id, "test", body={"event": event})
+    came = api.call("POST", _NOUN, _id(api, endpoint_id), "test", body={"event": event})
     if not api.is_server:
         sys.stderr.write(
             "no server of this database runs here: this was sent from here, by the settings of this command "
@@ -141,7 +144,9 @@ def recover(
     api: Api,
     endpoint_id: Id,
     *,
-    since: Annotated[str, typer.Option(help="Events of this time or later (RFC 3339).")] = "",
+    since: Annotated[
+        str, typer.Option(metavar="SPAN|TIME", help="Events since then: 10m, 2h, 3d, or an RFC 3339 time.")
+    ] = "",
     until: Annotated[str, typer.Option(help="Events before this time; now unless given.")] = "",
     include: Annotated[
         str, typer.Option(help="failed, missing (those too that it never got) or all (delivered or not).")
@@ -153,11 +158,12 @@ def recover(
     """Have the server deliver once more what an endpoint missed, and print the job; --job follows it."""
     if bool(job) is bool(since):
         raise BadSettings("give --since to begin a recovery, or --job to look at one")
-    path = (_NOUN, endpoint_id, "recover")
+    path = (_NOUN, _id(api, endpoint_id), "recover")
     if job:
         _print(api, ("GET", *path, job), as_json=json)
         return
-    wanted = {"since": since, "include": include, "new_id": new_id} | ({"until": until} if until else {})
+    wanted = {"since": moment("--since", since), "include": include, "new_id": new_id}
+    wanted |= {"until": moment("--until", until)} if until else {}
     print_record(api.call("POST", *path, body=wanted), as_json=json)
 
 
@@ -177,7 +183,7 @@ def rotate_secret(
     wanted: dict[str, Any] = {"overlap_seconds": overlap_seconds}
     if secret:
         wanted["secret"] = secret_of("--secret", secret)
-    path = ("POST", _NOUN, endpoint_id, "rotate-secret")
+    path = ("POST", _NOUN, _id(api, endpoint_id), "rotate-secret")
     made = api.call(*path, body=wanted)
     if json:
         print_json(made)
@@ -187,12 +193,9 @@ def rotate_secret(
         )
 
 
+def _id(api: Api, given: str) -> str:
+    return whole(api, given, _NOUN, what="endpoint")
+
+
 def _print(api: Api, call: tuple[str, ...], *, as_json: bool) -> None:
     print_record(api.call(*call), as_json=as_json)
-
-
-def _fields(text: str) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise BadSettings(f"--with takes a JSON object: {error}") from None

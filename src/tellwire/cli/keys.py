@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tellwire.cli.ids import whole
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import print_once, print_record, print_records
 from tellwire.cli.server import Api, talks_to_server
@@ -64,12 +65,12 @@ def list_(api: Api, *, json: Json = False) -> None:
 @talks_to_server(or_database=True)
 def revoke(
     api: Api,
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, or the beginning or end of it.")],
     *,
     json: Json = False,
 ) -> None:
     """Revoke a key for good; a running server refuses it within seconds."""
-    row = api.call("DELETE", _NOUN, key_id)
+    row = api.call("DELETE", _NOUN, whole(api, key_id, _NOUN, what="key"))
     print_record(row, as_json=json)
 
 

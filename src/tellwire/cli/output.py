@@ -17,6 +17,23 @@ JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON documen
 
 _NARROWEST = 8
 _GAP = 2
+GREEN, YELLOW, RED, DIM = "32", "33", "31", "2"
+_COLOURS = {
+    **dict.fromkeys(("delivered", "applied", "active", "accepted", "read", "done", "stored", "healthy", "ok"), GREEN),
+    **dict.fromkeys(("pending", "retrying", "parked", "queued", "scheduled", "waiting", "paused", "held"), YELLOW),
+    **dict.fromkeys(("failed", "unknown", "disabled", "unrouted", "not_understood", "open", "cancelled"), RED),
+}
+"""The colours of states in tables."""
+
+
+def coloured() -> bool:
+    """Return whether stdout takes colours: a terminal, where NO_COLOR is not set (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def painted(said: str, colour: str) -> str:
+    """Return a text in a colour, where stdout takes colours."""
+    return f"\x1b[{colour}m{said}\x1b[0m" if colour and coloured() else said
 
 
 def print_json(value: object) -> None:
@@ -41,7 +58,10 @@ def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> None
     if sys.stdout.isatty():
         widths = fitting(widths, os.get_terminal_size(sys.stdout.fileno()).columns)
     for line in lines:
-        cells = [_cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True)]
+        cells = [
+            painted(_cut(cell, width).ljust(width), "" if line is header else _COLOURS.get(cell, ""))
+            for cell, width in zip(line, widths, strict=True)
+        ]
         sys.stdout.write((" " * _GAP).join(cells).rstrip() + "\n")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tellwire.cli.output import print_json, print_table
+from tellwire.cli.short_ids import short
+from tellwire.cli.times import ago
 from tellwire.errors import BadSettings
 
 
@@ -16,9 +19,19 @@ def print_records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, 
     if as_json:
         print_json({"data": rows})
     elif rows:
-        print_table([[text(row[name]) for name in columns] for row in rows], header=[name.upper() for name in columns])
+        now = time.time()
+        cells = [[cell(name, row.get(name), now) for name in columns] for row in rows]
+        print_table(cells, header=[name.upper() for name in columns])
     else:
         sys.stderr.write("none yet\n")
+
+
+def cell(name: str, value: Any, now: float) -> str:
+    """Return a field's value as a cell of a table: on a terminal with a short id and a time relative to `now`."""
+    said = text(value)
+    if not sys.stdout.isatty():
+        return said
+    return ago(said, now) if name.endswith(("_at", "_on")) else short(said)
 
 
 def print_record(row: Mapping[str, Any], *, as_json: bool) -> None:

@@ -72,6 +72,10 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+OPTIONS = ("--url", "--key", "--profile", "--organization")
+"""The options that say which server is meant."""
+
+
 def talks_to_server(*, or_database: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator for a command's function whose first parameter is `api`, which the command line does not show.
 

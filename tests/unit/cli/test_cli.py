@@ -67,12 +67,19 @@ def test_row_leads_to_a_command_with_help_and_an_example(name: str, capsys: pyte
             ["keys", "create", "--days", "99999999"],
             (
                 "tellwire: Invalid value for '--days': Input should be less than or equal to 36500 "
-                "(`tellwire keys --help` says more)\n"
+                "(`tellwire keys create --help` says more)\n"
             ),
         ),
         (["confg"], "tellwire: there is no command confg; did you mean config?\n"),
         (["zzz"], "tellwire: there is no command zzz; `tellwire --help` lists them\n"),
-        (["config", "--nope"], "tellwire: No such option: --nope (`tellwire config --help` says more)\n"),
+        (
+            ["login-link", "--emial", "x"],
+            "tellwire: `tellwire login-link` has no option --emial; did you mean --email?\n",
+        ),
+        (["migrate", "--zzz"], "tellwire: `tellwire migrate` has no option --zzz; there are --json, --help\n"),
+        (["messages", "--zzz"], "tellwire: `tellwire messages` has no option --zzz; there are --help\n"),
+        (["endpoints", "lst"], "tellwire: there is no `endpoints lst`; did you mean list?\n"),
+        (["profiles", "zzz"], "tellwire: there is no `profiles zzz`; there are list, save, remove\n"),
     ],
 )
 def test_wrong_usage_is_one_line_and_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
