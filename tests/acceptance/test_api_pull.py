@@ -18,6 +18,7 @@ from tests.world import KIND, NAMES, START, envelope, incoming
 import tellwire_sdk
 from tellwire.endpoints.validation import OF_SENDING
 from tellwire.endpoints.worker import RecoveryRunner
+from tellwire.model.row_json import instant
 from tellwire.model.tenancy import DEFAULT_ORGANIZATION
 from tellwire.stores.failure_store import SqlFailureStore
 from tellwire.stores.queries import pulled
@@ -125,7 +126,7 @@ def test_the_secret_of_another_signs_and_is_not_shown(app: Served) -> None:
     (row,) = pull(app, made["id"], limit=1)
     with pytest.raises(tellwire_sdk.WebhookError):
         tellwire_sdk.verify(row["body"].encode(), dict(row["headers"]), SECRET, now=START / 1_000_000)
-    for wrong in ({"secret_of": MISSING}, {"secret_of": lender["id"], "secret": SECRET}):
+    for wrong in ({"secret_of": MISSING}, {"secret_of": "a\0b"}, {"secret_of": lender["id"], "secret": SECRET}):
         app.call("POST", PATH, {"pull": True, "format": "row"} | wrong).problem(422, "/secret_of")
     app.call("POST", PATH, {"url": HOOK, "format": "row", "secret_of": lender["id"]}).problem(422, "/secret_of")
     app.call("PATCH", f"{PATH}/{lender['id']}", {"secret_of": lender["id"]}).problem(422, "/secret_of")
@@ -237,10 +238,11 @@ def test_an_invented_receipt_counts_for_nothing(app: Served, made: str) -> None:
 
 
 def test_a_recovery_and_the_replay_of_a_failure_reach_it(app: Served, made: str) -> None:
+    app.clock.move(1_000_000)
+    since = instant(app.clock.now())  # events of other tests are older
     say(app, "one", "two")
     first, second = pull(app, made)
     answer(app, made, of(first), of(second, status=500))
-    since = "2026-05-06T00:00:00Z"
     app.clock.move(1_000_000)
     app.post(f"{PATH}/{made}/recover", {"since": since, "include": "all"}, status=202)
     app.clock.move(1_000_000)

@@ -67,7 +67,7 @@ class Forwarder:
         url, began = self.url_of(event), time.perf_counter()
         try:
             answer, begun = self._post(urlsplit(url), headers, body)
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a header that HTTP has no place for
             return Forwarded(url, 0, _millis(began), *_failure(error))
         return Forwarded(url, answer.status, _millis(began), body=begun)
 
@@ -119,6 +119,8 @@ def _failure(error: Exception) -> tuple[str, str]:
             return "timeout", "no answer in time"
         case ssl.SSLError():
             return "tls", f"TLS: {error.reason or 'failed'}"[:200]
+        case ValueError():
+            return "protocol", "its headers or URL have characters that HTTP has no place for"
         case HTTPException():
             return "protocol", f"the answer is no HTTP ({type(error).__name__})"
         case _:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tellwire.cli import printing
 from tellwire.cli.client import Client, NoServer, Rejected, rejected, v1
 from tellwire.cli.forwarding import NOBODY_THERE, Forwarded, Forwarder
 from tellwire.errors import TellwireError
@@ -207,5 +208,5 @@ def _answer_of(row: Row, forwarded: Forwarded) -> dict[str, Any]:
 
 
 def _say(what: str) -> None:
-    sys.stderr.write(f"tellwire: {what}\n")
+    printing.err(f"tellwire: {what}\n")
     sys.stderr.flush()

@@ -43,21 +43,23 @@ class Pulls:
         over = loop.time() + seconds
         with self._streams.waking() as wake:
             self._take_turn(endpoint_id, wake)
-            place = self._streams.take_place(organization_id)
             try:
-                while True:
-                    wake.clear()
-                    found = await look()
-                    left = over - loop.time()
-                    if found or left <= 0 or self._streams.stopping:
-                        return found
-                    await _wait(wake, min(left, _LOOK_SECONDS))
-                    await check_key()
-                    if self._waiting[endpoint_id] is not wake:
-                        detail = "Somebody else pulls the deliveries of this webhook endpoint now."
-                        raise Conflict(detail, kind="pulled-elsewhere")
+                place = self._streams.take_place(organization_id)
+                try:
+                    while True:
+                        wake.clear()
+                        found = await look()
+                        left = over - loop.time()
+                        if found or left <= 0 or self._streams.stopping:
+                            return found
+                        await _wait(wake, min(left, _LOOK_SECONDS))
+                        await check_key()
+                        if self._waiting.get(endpoint_id) is not wake:  # who took over may be gone already
+                            detail = "Somebody else pulls the deliveries of this webhook endpoint now."
+                            raise Conflict(detail, kind="pulled-elsewhere")
+                finally:
+                    place.leave()
             finally:
-                place.leave()
                 if self._waiting.get(endpoint_id) is wake:
                     del self._waiting[endpoint_id]
 
