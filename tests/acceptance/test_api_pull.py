@@ -342,6 +342,16 @@ def test_a_pull_that_waits_is_woken_by_a_replay(app: Served, made: str) -> None:
         assert [each["delivery_id"] for each in waiting.result()] == [row["delivery_id"]]
 
 
+def test_answers_at_the_same_moment_count_once(app: Served, made: str) -> None:
+    say(app, "raced")
+    (row,) = pull(app, made)
+    with ThreadPoolExecutor(6) as pool:
+        said = [pool.submit(answer, app, made, *[of(row, status=status)] * 2) for status in (200, 500) * 3]
+    counted = [each["counted"] for reply in said for each in reply.result().json["data"]]
+    assert (len(counted), counted.count(True)) == (12, 1)
+    assert len(delivery(app, row)["attempts"]) == 1
+
+
 # --- others -----------------------------------------------------------------------------------------------------------
 
 
