@@ -15,6 +15,9 @@ T = TypeVar("T")
 _LOOK_SECONDS = 0.25
 """How often to look: replays wake nobody. What is looked at is an index without rows."""
 
+_BETWEEN_SECONDS = 0.1
+"""The least time between two looks: every commit of anybody wakes, and must not be slowed down by those who wait."""
+
 
 class Pulls:
     """The callers that wait for deliveries, by endpoint."""
@@ -48,6 +51,7 @@ class Pulls:
                 try:
                     while True:
                         wake.clear()
+                        looked = loop.time()
                         found = await look()
                         left = over - loop.time()
                         if found or left <= 0 or self._streams.stopping:
@@ -57,6 +61,7 @@ class Pulls:
                         if self._waiting.get(endpoint_id) is not wake:  # who took over may be gone already
                             detail = "Somebody else pulls the deliveries of this webhook endpoint now."
                             raise Conflict(detail, kind="pulled-elsewhere")
+                        await asyncio.sleep(looked + _BETWEEN_SECONDS - loop.time())
                 finally:
                     place.leave()
             finally:

@@ -24,7 +24,8 @@ class Streams:
 
     @contextmanager
     def waking(self) -> Iterator[asyncio.Event]:
-        yield asyncio.Event()
+        self.wake = asyncio.Event()
+        yield self.wake
 
     def take_place(self, _organization_id: str) -> Any:
         if not self.left:
@@ -69,3 +70,18 @@ async def test_who_is_refused_is_not_remembered() -> None:
     assert not pulls._waiting
     streams.left = 1
     assert await pulls.wait("e", "o", _something, seconds=0, check_key=_allowed) == ["a delivery"]
+
+
+async def test_commits_of_others_cost_little_while_somebody_waits() -> None:
+    """Every commit wakes all who wait; so many looks would slow down what commits."""
+    pulls, streams = _pulls()
+    looks = 0
+
+    async def look() -> list[str]:
+        nonlocal looks
+        looks += 1
+        streams.wake.set()
+        return []
+
+    assert await pulls.wait("e", "o", look, seconds=0.25, check_key=_allowed) == []
+    assert looks <= 4
