@@ -297,7 +297,8 @@ def test_what_is_anothers_is_404(populated: tuple[Served, str, dict[str, str]], 
     if path.endswith("/recover"):
         body = {"since": "2026-05-01T00:00:00Z", "include": "failed"}
     answers = {"answers": [{"delivery_id": DEFAULT_ORGANIZATION, "receipt": "1.0.0", "status": 200}]}
-    body = {"/notes": {"text": "Call back."}, "/assign": {}, "/answers": answers}.get(path[path.rindex("/") :], body)
+    bodies: dict[str, Any] = {"/notes": {"text": "Call back."}, "/assign": {}, "/answers": answers}
+    body = bodies.get(path[path.rindex("/") :], body)
     app.call(method, target, body, key=key).problem(404)
     if method == "GET" and not path.endswith(("/erasure", "/{job_id:str}")):
         assert app.call(method, target).status == 200
