@@ -238,8 +238,8 @@ def test_an_invented_receipt_counts_for_nothing(app: Served, made: str) -> None:
 
 
 def test_a_recovery_and_the_replay_of_a_failure_reach_it(app: Served, made: str) -> None:
-    app.clock.move(1_000_000)
-    since = instant(app.clock.now())  # events of other tests are older
+    app.clock.move(1_000_000)  # what other tests made is before
+    since = instant(app.clock.now())
     say(app, "one", "two")
     first, second = pull(app, made)
     answer(app, made, of(first), of(second, status=500))
