@@ -126,7 +126,7 @@ def test_the_secret_of_another_signs_and_is_not_shown(app: Served) -> None:
     (row,) = pull(app, made["id"], limit=1)
     with pytest.raises(tellwire_sdk.WebhookError):
         tellwire_sdk.verify(row["body"].encode(), dict(row["headers"]), SECRET, now=START / 1_000_000)
-    for wrong in ({"secret_of": MISSING}, {"secret_of": lender["id"], "secret": SECRET}):
+    for wrong in ({"secret_of": MISSING}, {"secret_of": "a\0b"}, {"secret_of": lender["id"], "secret": SECRET}):
         app.call("POST", PATH, {"pull": True, "format": "row"} | wrong).problem(422, "/secret_of")
     app.call("POST", PATH, {"url": HOOK, "format": "row", "secret_of": lender["id"]}).problem(422, "/secret_of")
     app.call("PATCH", f"{PATH}/{lender['id']}", {"secret_of": lender["id"]}).problem(422, "/secret_of")
@@ -340,6 +340,16 @@ def test_a_pull_that_waits_is_woken_by_a_replay(app: Served, made: str) -> None:
         waiting = pool.submit(pull, app, made, wait=25)
         app.post(f"/v1/deliveries/{row['delivery_id']}/replay", status=202)
         assert [each["delivery_id"] for each in waiting.result()] == [row["delivery_id"]]
+
+
+def test_answers_at_the_same_moment_count_once(app: Served, made: str) -> None:
+    say(app, "raced")
+    (row,) = pull(app, made)
+    with ThreadPoolExecutor(6) as pool:
+        said = [pool.submit(answer, app, made, *[of(row, status=status)] * 2) for status in (200, 500) * 3]
+    counted = [each["counted"] for reply in said for each in reply.result().json["data"]]
+    assert (len(counted), counted.count(True)) == (12, 1)
+    assert len(delivery(app, row)["attempts"]) == 1
 
 
 # --- others -----------------------------------------------------------------------------------------------------------

@@ -178,6 +178,7 @@ def test_nothing_is_lost_while_nobody_listens_on_the_port(app: Served, receiver:
         _said(it, "connection refused; events wait here")
         with receiving(receiver.port) as back:
             back.wait_for(3)
+            it.wait_for(lambda lines: lines if len(lines) >= 3 else None)  # what it was answered is known
             ids = back.ids
         assert it.stop() == DONE
     known = waiting(app, endpoint_id=listener_of(app)["id"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import threading
 import time
@@ -16,13 +17,15 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 from tests.served import SETTINGS, Reply, Served, served
 from tests.world import START, SetClock
 
 from tellwire.app import App
-from tellwire.errors import BadSettings
+from tellwire.errors import BadSettings, LoginProviderFailed
 from tellwire.http_client.oidc import HttpLoginProvider
 from tellwire.http_client.sender import open_sender
+from tellwire.security import oidc
 from tellwire.security.addresses import ANYWHERE
 
 CLIENT, SECRET, EMAIL = "tellwire", "a secret & more", "ana@example.com"
@@ -42,6 +45,7 @@ class Provider(ThreadingHTTPServer):
         self.claims: dict[str, Any] = {}
         self.configuration: dict[str, Any] = {}
         self.posts_secret = False
+        self.asked = 0
 
     def allow(self, address: str) -> dict[str, str]:
         """What a browser brings back from the address that Tellwire sent it to."""
@@ -72,6 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/.well-known/openid-configuration":
             here = self.server.issuer
+            self.server.asked += 1
             methods = ["client_secret_post"] if self.server.posts_secret else ["client_secret_basic"]
             said = {
                 "issuer": here,
@@ -205,9 +210,12 @@ def test_a_token_that_is_not_to_be_believed_lets_nobody_in(
     app: Served, provider: Provider, claims: dict[str, Any], said: str
 ) -> None:
     provider.claims = claims
-    reply = logged_in(app, provider)
+    with capture_logs() as told:
+        reply = logged_in(app, provider)
     assert (reply.status, "tellwire_session" in str(reply.headers)) == (502, False)
     assert said in reply.body.decode()
+    assert [each["event"] for each in told] == ["login_provider_failed"]
+    assert not [name for name in (EMAIL, SECRET, "code-") if name in str(told)]
 
 
 @pytest.mark.parametrize(("algorithm", "key"), [("HS256", "one"), ("RS256", "two")])
@@ -270,3 +278,78 @@ async def test_what_a_provider_needs_is_said_at_start(tmp_path: Any) -> None:
     settings = replace(SETTINGS, database_url=f"sqlite:///{tmp_path}/t.db", oidc_issuer="https://login.example")
     with pytest.raises(BadSettings, match="TELLWIRE_OIDC_CLIENT_ID"):
         await App.open(settings)
+
+
+def test_a_key_that_everybody_knows_proves_nothing(provider: Provider) -> None:
+    """A provider that publishes a shared secret by mistake: a token may not name another algorithm and be checked by
+    it."""
+    shared = {"kty": "oct", "alg": "HS256", "kid": "one", "k": base64.urlsafe_b64encode(b"k" * 32).decode()}
+    claims = provider.token({"nonce": "n"}).split(".")[1]
+    head = base64.urlsafe_b64encode(b'{"alg":"RS256","kid":"one"}').rstrip(b"=").decode()
+    mac = hmac.digest(b"k" * 32, f"{head}.{claims}".encode(), "sha256")
+    token = f"{head}.{claims}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+    said = oidc.Provider(provider.issuer, "", "", "")
+    with pytest.raises(LoginProviderFailed, match="does not publish"):
+        oidc.verified_email(
+            token, {"one": jwt.PyJWK(shared)}, provider=said, client_id=CLIENT, nonce="n", trusts_email=False
+        )
+
+
+def test_a_login_ends_within_ten_minutes(app: Served, provider: Provider, clock: SetClock) -> None:
+    """Also where a browser, or who copied its cookie, keeps it for longer."""
+    address, cookie = began(app)
+    clock.move(601_000_000)
+    assert came_back(app, provider.allow(address), cookie).status == 400
+
+
+def test_who_only_begins_logins_keeps_nobody_out(app: Served, provider: Provider) -> None:
+    """Any page may lead a browser here, and everybody may come through one proxy."""
+    address, cookie = began(app)
+    for _ in range(150):
+        assert app.send("GET", "/login/oidc", None, {}).status == 303
+        assert app.send("GET", "/login/oidc/back?code=1&state=2", None, {}).status == 400
+    assert came_back(app, provider.allow(address), cookie).status == 303
+
+
+def test_codes_that_are_made_up_are_bounded_and_leave_passwords_alone(app: Served) -> None:
+    address, cookie = began(app)
+    query = {"code": "made-up", "state": dict(parse_qsl(urlsplit(address).query))["state"]}
+    said = [came_back(app, query, cookie).status for _ in range(130)]
+    assert (said[0], said[-1]) == (502, 429)
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert app.send("POST", "/login", b"email=nobody%40example.com&password=wrong", form).status == 401
+
+
+def test_a_provider_that_fails_is_not_asked_for_every_stranger(
+    app: Served, provider: Provider, clock: SetClock
+) -> None:
+    provider.configuration = {"issuer": "https://login.example"}
+    assert [app.send("GET", "/login/oidc", None, {}).status for _ in range(5)] == [502] * 5
+    assert provider.asked == 1
+    provider.configuration = {}
+    clock.move(5_000_000)
+    assert logged_in(app, provider).status == 303
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [("https://a.example", "__Host-tellwire_oidc"), ("https://a.example/in/it", "__Secure-tellwire_oidc")],
+)
+def test_no_other_site_gives_a_browser_its_login(tmp_path: Any, provider: Provider, url: str, name: str) -> None:
+    """What a login is checked against is in a cookie that no sibling host and no plain http can set, as the session."""
+    own = HttpLoginProvider(
+        open_sender(reach=ANYWHERE),
+        SetClock(START),
+        issuer=provider.issuer,
+        client_id=CLIENT,
+        secret=SECRET,
+        name="It",
+        trusts_email=False,
+    )
+    settings = replace(SETTINGS, public_url=url)
+    with served(tmp_path, clock=SetClock(START), login_provider=own, settings=settings) as app:
+        cookie = app.send("GET", "/login/oidc", None, {}).headers["set-cookie"]
+        app.run(own.close())
+    path = urlsplit(url).path or "/"
+    assert cookie.startswith(f"{name}=")
+    assert {f"Path={path}", "HttpOnly", "Secure", "SameSite=lax"} <= set(cookie.split("; ")), cookie

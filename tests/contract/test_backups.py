@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import os
 import sqlite3
 import stat
@@ -399,6 +400,32 @@ def _extra(place: Place, archive: Path) -> Path:
     return changed(archive, place.folder / "evil.tar", extra="media/../../evil", parts=parts)
 
 
+def _with_member(archive: Path, target: Path, member: tarfile.TarInfo, content: bytes = b"") -> Path:
+    """The same archive with another member at its end."""
+    target.write_bytes(archive.read_bytes())
+    with tarfile.open(target, "a") as tar:
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return target
+
+
+def _sparse(place: Place, archive: Path) -> Path:
+    """Of a kilobyte that says it holds a terabyte of nothing."""
+    member = tarfile.TarInfo("media/aa")
+    member.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": str(1 << 40)}
+    return _with_member(archive, place.folder / "odd.tar", member, b"x")
+
+
+def _link(place: Place, archive: Path) -> Path:
+    member = tarfile.TarInfo("media/aa")
+    member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    return _with_member(archive, place.folder / "odd.tar", member)
+
+
+def _twice(place: Place, archive: Path) -> Path:
+    return _with_member(archive, place.folder / "odd.tar", tarfile.TarInfo("manifest.json"), b"{}")
+
+
 REFUSED: dict[str, tuple[Callable[[Place, Path], Path], str]] = {
     "no key": (
         _no_key,
@@ -433,6 +460,9 @@ REFUSED_ARCHIVES: dict[str, tuple[Callable[[Place, Path], Path], str]] = {
     "no archive": (_no_tar, r"no\.tar is no whole backup"),
     "an empty file": (_empty, r"empty\.tar is no whole backup"),
     "no file": (_absent, r"absent\.tar cannot be read: No such file"),
+    "a sparse file": (_sparse, "holds what no backup holds"),
+    "a link": (_link, "holds what no backup holds"),
+    "two of one name": (_twice, "holds what no backup holds"),
     "a part that leads elsewhere": (_extra, r"evil\.tar is no whole backup.*does not name the parts of a backup"),
 }
 

@@ -75,7 +75,7 @@ def as_chat(message: Message) -> bytes:
     sections.append(f"<{message.url}/>")
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": _cut(head, _LONGEST_HEADER)}},
-        *({"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in sections),
+        *({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}} for text in sections),
     ]
     whole = "\n\n".join([*texts, *([f"And {message.more} more."] if message.more else []), message.url])
     return msgspec.json.encode({"text": _cut(whole, _LONGEST_TEXT), "blocks": blocks})
@@ -84,7 +84,8 @@ def as_chat(message: Message) -> bytes:
 def _escaped(text: str) -> str:
     """Return a text that mentions nobody and links nowhere.
 
-    Source: Slack, "Formatting text for app surfaces", escaping.
+    Sources: Slack, "Formatting text for app surfaces", escaping; "Text object", `verbatim`, without which addresses
+    become links.
     """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "@\u200b")
 

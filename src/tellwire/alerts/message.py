@@ -88,7 +88,7 @@ def paragraph(message: Message, item: Item) -> tuple[str, list[str]]:
 def _lines(message: Message, item: Item, line: Line) -> Iterator[str]:
     begun = line.since or item.finding.begun_at
     whose = (
-        f" Organization: {message.names.get(line.organization_id) or line.organization_id}."
+        f" Organization: {_on_one_line(message.names.get(line.organization_id) or line.organization_id)}."
         if line.organization_id
         else ""
     )
@@ -119,9 +119,15 @@ def hurts_of(line: Line) -> str:
 def _safe(line: Line, text: str) -> str:
     """Return a text without anything that may be a phone number or an id with one in it; Meta's id of the account, by
     which people find it, stays."""
+    text = _on_one_line(text)
     parts = text.split(line.phone_number_id) if line.phone_number_id else [text]
     whole = line.phone_number_id.join(str(masked(part)) for part in parts)
     return whole if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 1]}…"
+
+
+def _on_one_line(text: str) -> str:
+    """Return a text of a stranger in which no line can look like one of ours, such as a remedy."""
+    return " ".join(text.split())
 
 
 def _mark(message: Message, item: Item) -> str:

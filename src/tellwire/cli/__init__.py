@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 from tellwire import __version__
+from tellwire.cli import printing
 from tellwire.errors import BadSettings, TellwireError
 from tellwire.model.extras import EXTRAS, lacking
 
@@ -272,13 +273,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name (the process's own unless given), and return its exit code."""
     match list(sys.argv[1:] if arguments is None else arguments):
         case []:
-            sys.stderr.write(overview())
+            printing.err(overview())
             return MISUSED
         case ["--help" | "-h", *_]:
-            sys.stdout.write(overview())
+            printing.out(overview())
             return DONE
         case ["--version", *_]:
-            sys.stdout.write(version())
+            printing.out(version())
             return DONE
         case [name, *rest] if name in COMMANDS:
             return _run(name, rest)
@@ -325,7 +326,7 @@ def _run(name: str, rest: list[str]) -> int:
     except TyperException as error:
         message = error.format_message()
         if message.startswith("Usage:"):  # several commands under one name, and none was given
-            sys.stderr.write(f"{message}\n")
+            printing.err(f"{message}\n")
             return error.exit_code
         return _complain(_meant(name, rest, error, message), error.exit_code)
     except BadSettings as error:
@@ -378,5 +379,5 @@ def loaded(name: str) -> Any:
 
 
 def _complain(message: str, code: int) -> int:
-    sys.stderr.write(f"tellwire: {message}\n")
+    printing.err(f"tellwire: {message}\n")
     return code

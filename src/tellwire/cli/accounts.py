@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.ids import whole
 from tellwire.cli.json_input import json_of
 from tellwire.cli.output import Json, print_json
@@ -126,4 +126,4 @@ def delete(api: Api, account: Name, *, json: Json = False) -> None:
     if json:
         print_json({"ok": True})
     else:
-        sys.stdout.write(f"deleted {account}\n")
+        printing.out(f"deleted {account}\n")

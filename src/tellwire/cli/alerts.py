@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.output import Json, print_json, print_table
 from tellwire.cli.server import Api, talks_to_server
 
@@ -28,12 +28,12 @@ def list_(api: Api, *, json: Json = False) -> None:
         print_json(known)
         return
     if not known["channels"]:
-        sys.stderr.write("tellwire: no channel is set; see docs/how-to/alerts.md\n")
+        printing.err("tellwire: no channel is set; see docs/how-to/alerts.md\n")
     else:
         rows = [[each["channel"], each["to"], _state(each), str(each["waiting"])] for each in known["channels"]]
         print_table(rows, header=["CHANNEL", "TO", "STATE", "WAITING"])
     if known["findings"]:
-        sys.stdout.write("\n")
+        printing.out("\n")
         print_table(
             [_finding(each) for each in known["findings"]], header=["SEVERITY", "WHAT", "BEGAN", "OVER", "TOLD"]
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.output import Json, print_json
 from tellwire.errors import TellwireError
 
@@ -84,7 +85,7 @@ class Progress:
             return
         self._next = time.monotonic() + _EVERY_SECONDS
         far = f", {in_words(done)} of {in_words(total)}" if total else f", {in_words(done)}" if done else ""
-        sys.stderr.write(f"{self._command}: {what}{far}\n")
+        printing.err(f"{self._command}: {what}{far}\n")
         sys.stderr.flush()
 
 
@@ -161,12 +162,12 @@ def _show(manifest: Manifest, path: Path, installation: Installation, *, as_json
             }
         )
         return
-    sys.stdout.write(f"{path}: {in_words(size)}, {contents_in_words(manifest)}\n")
+    printing.out(f"{path}: {in_words(size)}, {contents_in_words(manifest)}\n")
     if installation.bucket:
-        sys.stdout.write(f"files of messages are not in it: they are in {installation.bucket}\n")
+        printing.out(f"files of messages are not in it: they are in {installation.bucket}\n")
     elif manifest.media_missing:
-        sys.stdout.write(f"{manifest.media_missing} files of messages were not in the folder of media\n")
-    sys.stdout.write(f"{key}\n")
+        printing.out(f"{manifest.media_missing} files of messages were not in the folder of media\n")
+    printing.out(f"{key}\n")
 
 
 def contents_in_words(manifest: Manifest) -> str:

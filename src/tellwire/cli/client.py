@@ -64,6 +64,9 @@ class Client:
             raise BadSettings(
                 f"a server's URL is like https://tellwire.example.com or http://127.0.0.1:8700; not {url}"
             )
+        for what, given in (("an API key", key), ("the id of an organization", organization), ("a host", host)):
+            if not (given.isascii() and given.isprintable()):  # said here: http.client would quote it
+                raise BadSettings(f"{what} has letters, digits and signs only, no line breaks and no others")
         self.url = url.rstrip("/")
         self._secure = parts.scheme == "https"
         self._place = parts.netloc.rpartition("@")[2]

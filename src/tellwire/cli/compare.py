@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.output import Json, print_json, print_table
 from tellwire.cli.server import Api, talks_to_server
 from tellwire.cli.times import span
@@ -62,4 +62,4 @@ def _print(found: dict[str, Any]) -> None:
         print_table([[str(row[name] or "-") for name in _COLUMNS] for row in found["data"]], header=header)
     for each in found["counts"]:
         only = f"{each['only']} of them only there" if each["only"] else "the other had them all"
-        sys.stderr.write(f"{each['source_name']} had {each['items']} from {found['since']}, {only}\n")
+        printing.err(f"{each['source_name']} had {each['items']} from {found['since']}, {only}\n")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import typer
 
 from tellwire import __version__
+from tellwire.cli import printing
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.tree import Node, tree
 from tellwire.errors import BadSettings
@@ -29,7 +29,7 @@ def completion(
     if json:
         print_json({"shell": shell, "script": script})
     else:
-        sys.stdout.write(script)
+        printing.out_exactly(script)
 
 
 def _options(node: Node) -> list[str]:

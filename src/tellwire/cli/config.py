@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from tellwire import settings
-from tellwire.cli import command_reference, settings_in_force
+from tellwire.cli import command_reference, printing, settings_in_force
 from tellwire.cli.output import Json, print_json, print_table
 from tellwire.meta.outgoing import reference_page
 from tellwire.web.operations import exposition
@@ -32,16 +31,16 @@ def config(
 ) -> None:
     """Print the settings in force and where each comes from, secrets masked."""
     if command_line:
-        sys.stdout.write(command_reference.reference())
+        printing.out(command_reference.reference())
         return
     if sending_limits:
-        sys.stdout.write(reference_page.reference())
+        printing.out(reference_page.reference())
         return
     if metrics:
-        sys.stdout.write(exposition.reference())
+        printing.out(exposition.reference())
         return
     if reference:
-        sys.stdout.write(settings.reference())
+        printing.out(settings.reference())
         return
     loaded = settings_in_force.read()
     if json:

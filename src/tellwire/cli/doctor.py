@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from msgspec.structs import asdict
 
 from tellwire import __version__
-from tellwire.cli import DONE, FAILED, NO_SERVER, doctor_here, server
+from tellwire.cli import DONE, FAILED, NO_SERVER, doctor_here, printing, server
 from tellwire.cli.client import NoServer, Rejected
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.server import Where, connected
@@ -35,7 +34,7 @@ def doctor(
     """Check the settings here, and have the running server check itself, its public URL, and what Meta says of its
     numbers. Nothing is changed. Exit code 0: nothing is broken; 1: something is; 3: no server runs."""
     if reference_page:
-        sys.stdout.write(reference())
+        printing.out(reference())
         return DONE
     where = Where(server_url=server_url, server_key=server_key, server_profile=server_profile)
     elsewhere = bool(server_url or server_profile)
@@ -86,16 +85,16 @@ def _tell(found: Sequence[Finding], *, as_json: bool, every: bool) -> None:
     for each in found:
         if each.state == "ok" and not every:
             continue
-        about = f" [{each.about}]" if each.about else ""
-        said = _title(each) if each.state == "ok" else each.cause
-        sys.stdout.write(f"{_MARKS[each.state]} {each.check}{about}: {said}\n")
+        about = f" [{printing.on_one_line(each.about)}]" if each.about else ""
+        said = _title(each) if each.state == "ok" else printing.on_one_line(each.cause)
+        printing.out(f"{_MARKS[each.state]} {each.check}{about}: {said}\n")
         if each.remedy:
-            sys.stdout.write(f"    {STATES[each.state]}. {each.remedy}\n")
+            printing.out(f"    {STATES[each.state]}. {each.remedy}\n")
         if each.command:
-            sys.stdout.write(f"    $ {each.command}\n")
+            printing.out(f"    $ {each.command}\n")
     counts = {state: sum(each.state == state for each in found) for state in ("broken", "warning", "unknown")}
     told = [f"{counts['broken']} broken", f"{counts['warning']} to look at", f"{counts['unknown']} not checked"]
-    sys.stdout.write(f"{len(fine_ones)} ok, {', '.join(told)}\n")
+    printing.out(f"{len(fine_ones)} ok, {', '.join(told)}\n")
 
 
 def _title(finding: Finding) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.ids import whole
 from tellwire.cli.json_input import json_of
 from tellwire.cli.output import Json, print_json
@@ -110,7 +110,7 @@ def delete(api: Api, endpoint_id: Id, *, json: Json = False) -> None:
     if json:
         print_json({"ok": True})
     else:
-        sys.stdout.write(f"deleted {endpoint_id}\n")
+        printing.out(f"deleted {endpoint_id}\n")
 
 
 @endpoints.command("test", epilog=f"Example: tellwire endpoints test {_ID} --event messages.insert")
@@ -129,7 +129,7 @@ def send_test(
 
     came = api.call("POST", _NOUN, _id(api, endpoint_id), "test", body={"event": event})
     if not api.is_server:
-        sys.stderr.write(
+        printing.err(
             "no server of this database runs here: this was sent from here, by the settings of this command "
             "(DELIVERY_ALLOW_CIDRS, DELIVERY_PROXY, DELIVERY_TIMEOUT_SECONDS)\n"
         )

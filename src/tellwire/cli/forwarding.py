@@ -16,6 +16,8 @@ from tellwire.errors import BadSettings
 
 MOST_SHOWN = 4096
 """Bytes of an answer that are kept."""
+_FRAMING = frozenset(("content-length", "transfer-encoding", "connection"))
+"""Headers that are of a connection, and ours."""
 NOBODY_THERE = frozenset(("refused", "dns"))
 """Failures after which nothing was sent, so that the delivery may go on waiting."""
 
@@ -46,7 +48,7 @@ class Forwarder:
         seconds: how long an answer may take.
 
     Raises:
-        BadSettings: a URL is none that can be posted to.
+        BadSettings: a URL is none that can be posted to, or a header is of the connection.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class Forwarder:
         self._paths = {name: checked_url("--path", urljoin(self._url, other)) for name, other in paths.items()}
         self._headers = headers
         self._replaced = {name.lower() for name, _ in headers}
+        if framing := sorted(self._replaced & _FRAMING):
+            raise BadSettings(f"--header cannot set {framing[0]}: it is of the connection")
         self._seconds = seconds
 
     def url_of(self, event: str) -> str:
@@ -67,8 +71,10 @@ class Forwarder:
         url, began = self.url_of(event), time.perf_counter()
         try:
             answer, begun = self._post(urlsplit(url), headers, body)
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a header that HTTP has no place for
             return Forwarded(url, 0, _millis(began), *_failure(error))
+        if not 100 <= answer.status < 600:
+            return Forwarded(url, 0, _millis(began), "protocol", f"{answer.status} is no status of HTTP")
         return Forwarded(url, answer.status, _millis(began), body=begun)
 
     def _post(self, parts: SplitResult, headers: Sequence[tuple[str, str]], body: bytes) -> tuple[HTTPResponse, bytes]:
@@ -80,8 +86,8 @@ class Forwarder:
         )
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.putrequest("POST", target, skip_accept_encoding=True)
-            kept = [each for each in headers if each[0].lower() not in self._replaced]
+            connection.putrequest("POST", target, skip_host="host" in self._replaced, skip_accept_encoding=True)
+            kept = [each for each in headers if each[0].lower() not in {*self._replaced, *_FRAMING, "host"}]
             for name, value in (*kept, *self._headers, ("content-length", str(len(body)))):
                 connection.putheader(name, value.encode("latin-1"))
             connection.endheaders(body)
@@ -119,6 +125,8 @@ def _failure(error: Exception) -> tuple[str, str]:
             return "timeout", "no answer in time"
         case ssl.SSLError():
             return "tls", f"TLS: {error.reason or 'failed'}"[:200]
+        case ValueError():
+            return "protocol", "its headers or URL have characters that HTTP has no place for"
         case HTTPException():
             return "protocol", f"the answer is no HTTP ({type(error).__name__})"
         case _:

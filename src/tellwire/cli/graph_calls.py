@@ -37,6 +37,8 @@ class GraphCalls:
         return self._ask("POST", token, path, {}, msgspec.json.encode(body) if body else b"{}")
 
     def _ask(self, method: str, token: str, path: str, query: Mapping[str, str], body: bytes | None) -> Told:
+        if not (token.isascii() and token.isprintable()):  # said here: http.client would quote it
+            return Told(0, None, "an access token has letters, digits and signs only, no line breaks and no others")
         connection = (
             HTTPSConnection(self._place, timeout=_SECONDS, context=ssl.create_default_context())
             if self._secure

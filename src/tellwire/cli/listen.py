@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from tellwire.cli import DONE, FAILED
+from tellwire.cli import DONE, FAILED, printing
 from tellwire.cli.client import Client, Rejected
 from tellwire.cli.endpoints import FORMATS
 from tellwire.cli.forwarding import Forwarded, Forwarder
@@ -133,10 +133,10 @@ def _known(api: Client, called: str) -> dict[str, Any] | None:
 
 def _delete(api: Client, called: str, known: Mapping[str, Any] | None) -> int:
     if known is None:
-        sys.stderr.write(f"tellwire: there is no listener called {called}\n")
+        printing.err(f"tellwire: there is no listener called {called}\n")
         return FAILED
     api.call("DELETE", _NOUN, known["id"])
-    sys.stderr.write(f"{called} is forgotten\n")
+    printing.err(f"{called} is forgotten\n")
     return DONE
 
 
@@ -218,7 +218,7 @@ def _tell(api: Client, made: Mapping[str, Any], forward_to: str, secret: str) ->
     waits = api.call("GET", _NOUN, made["id"], "figures")["parked"]
     if waits:
         lines.append(f"Of those, {waits} waited for you and come first.")
-    sys.stderr.write("\n".join(lines) + "\n")
+    printing.err("\n".join(lines) + "\n")
     sys.stderr.flush()
 
 
@@ -243,13 +243,14 @@ def _line() -> Any:
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
     def show(row: Row, forwarded: Forwarded) -> None:
-        contact = "".join(each for each in (row["contact"] or "") if each.isprintable())[:_LONGEST_CONTACT]
-        answer = str(forwarded.status) if not forwarded.failure else forwarded.cause
+        contact = printing.on_one_line(row["contact"] or "")[:_LONGEST_CONTACT]
+        answer = str(forwarded.status) if not forwarded.failure else printing.on_one_line(forwarded.cause)
         if colours:
             answer = f"\x1b[{32 if forwarded.ok else 31}m{answer}\x1b[0m"
-        again = "" if forwarded.ok else f"  replay it: {row['delivery_id']}"
-        sys.stdout.write(
-            f"{time.strftime('%H:%M:%S')}  {row['event']:<20}  {contact:<{_LONGEST_CONTACT}}  → {answer}  "
+        event = printing.on_one_line(row["event"])
+        again = "" if forwarded.ok else f"  replay it: {printing.on_one_line(row['delivery_id'])}"
+        printing.out(
+            f"{time.strftime('%H:%M:%S')}  {event:<20}  {contact:<{_LONGEST_CONTACT}}  → {answer}  "
             f"{forwarded.milliseconds:.0f} ms{again}\n"
         )
         sys.stdout.flush()

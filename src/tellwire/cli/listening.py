@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tellwire.cli import printing
 from tellwire.cli.client import Client, NoServer, Rejected, rejected, v1
 from tellwire.cli.forwarding import NOBODY_THERE, Forwarded, Forwarder
 from tellwire.errors import TellwireError
@@ -185,6 +186,8 @@ class Listener:
 
 
 _TOGETHER = 20
+_LONGEST_CAUSE, _LONGEST_URL = 256, 2048
+"""What the server takes: an answer that it refused would be asked for again, for ever."""
 
 
 def _name(row: Row) -> str:
@@ -200,12 +203,12 @@ def _answer_of(row: Row, forwarded: Forwarded) -> dict[str, Any]:
         "status": forwarded.status,
         "milliseconds": forwarded.milliseconds,
         "failure": forwarded.failure,
-        "cause": forwarded.cause,
-        "url": forwarded.url,
+        "cause": forwarded.cause[:_LONGEST_CAUSE],
+        "url": forwarded.url[:_LONGEST_URL],
         "response_body": forwarded.body.decode("utf-8", "replace").replace("\0", "\ufffd"),
     }
 
 
 def _say(what: str) -> None:
-    sys.stderr.write(f"tellwire: {what}\n")
+    printing.err(f"tellwire: {what}\n")
     sys.stderr.flush()

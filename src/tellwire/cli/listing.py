@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.output import Json, JsonLines, print_json, print_json_lines, print_table
 from tellwire.cli.records import cell, print_record
 from tellwire.cli.server import Api, talks_to_server
@@ -92,7 +93,7 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, as_jso
     if as_json:
         print_json({"data": rows})
     elif not rows:
-        sys.stderr.write("none\n")
+        printing.err("none\n")
     else:
         now = time.time()
         header = [each if isinstance(each, str) else each[0] for each in columns]
@@ -120,7 +121,7 @@ def confirmed(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise BadSettings(f"{question} Nobody can be asked here: give --yes")
-    typer.confirm(question, abort=True, err=True)
+    typer.confirm(printing.on_one_line(question), abort=True, err=True)
 
 
 def _rows(api: Api, asked: Asked, *, most: int | None) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from msgspec.structs import asdict
 
-from tellwire.cli import DONE, FAILED, server
+from tellwire.cli import DONE, FAILED, printing, server
 from tellwire.cli.meta_connect import Connect, Given, Step
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import secret_of
@@ -99,17 +99,17 @@ def _ended(steps: Sequence[Step], *, as_json: bool) -> int:
     if as_json:
         print_json({"done": done, "steps": [asdict(step) for step in steps]})
     elif done:
-        sys.stdout.write("connected; `tellwire doctor` checks all of it at any time\n")
+        printing.out("connected; `tellwire doctor` checks all of it at any time\n")
     else:
-        sys.stderr.write("not connected yet: do what the last line says, and run the same command again\n")
+        printing.err("not connected yet: do what the last line says, and run the same command again\n")
     return DONE if done else FAILED
 
 
 def _tell(step: Step) -> None:
     about = f" [{step.about}]" if step.about else ""
-    sys.stdout.write(f"{_MARKS[step.state]} {step.name}{about}: {step.said}\n")
+    printing.out(f"{_MARKS[step.state]} {step.name}{about}: {printing.on_one_line(step.said)}\n")
     if step.remedy:
-        sys.stdout.write(f"    {step.remedy}\n")
+        printing.out(f"    {step.remedy}\n")
     sys.stdout.flush()
 
 
@@ -123,7 +123,7 @@ def _missing(option: str, what: str, *, secret: bool) -> str:
 
 
 def _sure(question: str) -> bool:
-    return typer.confirm(question, err=True)
+    return typer.confirm(printing.on_one_line(question), err=True)
 
 
 def _again(step: Step) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tellwire.cli import DONE, FAILED
+from tellwire.cli import DONE, FAILED, printing
 from tellwire.cli.output import Json, print_json
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def migrate(
     if json:
         print_json({"ok": True, "database": name})
     else:
-        sys.stdout.write(f"{name} has the schema of this version\n")
+        printing.out(f"{name} has the schema of this version\n")
     return DONE
 
 
@@ -61,10 +60,10 @@ def _show(plan: MigrationPlan, *, as_json: bool) -> int:
             }
         )
     elif not steps:
-        sys.stdout.write(f"{plan.database} has the schema of this version ({plan.newest}): nothing is to be done\n")
+        printing.out(f"{plan.database} has the schema of this version ({plan.newest}): nothing is to be done\n")
     else:
-        sys.stdout.write(f"{plan.database}: from {plan.revision or 'nothing'} to {plan.newest}\n")
+        printing.out(f"{plan.database}: from {plan.revision or 'nothing'} to {plan.newest}\n")
         for each in plan.migrations:
-            sys.stdout.write(f"  {each.revision}  {each.does}\n")
-        sys.stdout.write("nothing was changed; `tellwire backup`, then `tellwire migrate`\n")
+            printing.out(f"  {each.revision}  {each.does}\n")
+        printing.out("nothing was changed; `tellwire backup`, then `tellwire migrate`\n")
     return FAILED if steps else DONE

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import msgspec
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.output import Json, print_json
 from tellwire.formats.openapi import webhooks
 from tellwire.web.asgi import openapi as document
@@ -28,8 +28,8 @@ def openapi(
     encoded = msgspec.json.encode(document(webhooks()))
     found = msgspec.json.decode(encoded)
     if reference:
-        sys.stdout.write(page.reference(found))
+        printing.out(page.reference(found))
     elif json:
         print_json(found)
     else:
-        sys.stdout.write(msgspec.json.format(encoded).decode() + "\n")
+        printing.out_json(msgspec.json.format(encoded).decode() + "\n")

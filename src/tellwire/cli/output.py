@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tellwire.cli import printing
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 """The option that every command has."""
 JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON document a line, as they come.")]
@@ -38,7 +40,7 @@ def painted(said: str, colour: str) -> str:
 
 def print_json(value: object) -> None:
     """Print one line of JSON on stdout and flush it: a command that runs on may be read through a pipe."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    printing.out_json(msgspec.json.encode(value).decode() + "\n")
     sys.stdout.flush()
 
 
@@ -53,16 +55,16 @@ def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> None
 
     On a terminal the widest columns give way until a line fits; through a pipe everything is printed whole.
     """
-    lines = [header, *rows]
+    lines = [[printing.on_one_line(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     if sys.stdout.isatty():
         widths = fitting(widths, os.get_terminal_size(sys.stdout.fileno()).columns)
-    for line in lines:
+    for number, line in enumerate(lines):
         cells = [
-            painted(_cut(cell, width).ljust(width), "" if line is header else _COLOURS.get(cell, ""))
+            painted(_cut(cell, width).ljust(width), "" if number == 0 else _COLOURS.get(cell, ""))
             for cell, width in zip(line, widths, strict=True)
         ]
-        sys.stdout.write((" " * _GAP).join(cells).rstrip() + "\n")
+        printing.out((" " * _GAP).join(cells).rstrip() + "\n")
 
 
 def fitting(widths: Sequence[int], columns: int) -> list[int]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli import profiles as kept
 from tellwire.cli.client import Client, Rejected
 from tellwire.cli.output import Json, print_json
@@ -59,7 +59,7 @@ def save(
     if json:
         print_json({"ok": True, "name": name, "url": client.url})
     else:
-        sys.stderr.write(f"saved in {path}, for you alone; use it with --profile {name}\n")
+        printing.err(f"saved in {path}, for you alone; use it with --profile {name}\n")
 
 
 @profiles.command(epilog="Example: tellwire profiles remove shop")
@@ -69,4 +69,4 @@ def remove(name: Name, *, json: Json = False) -> None:
     if json:
         print_json({"ok": True})
     else:
-        sys.stderr.write(f"removed {name}\n")
+        printing.err(f"removed {name}\n")

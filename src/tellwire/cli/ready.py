@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Annotated
 
 import msgspec
 import typer
 
-from tellwire.cli import DONE, FAILED, settings_in_force
+from tellwire.cli import DONE, FAILED, printing, settings_in_force
 from tellwire.cli.client import Client, NoServer
 from tellwire.cli.output import Json, print_json
 from tellwire.errors import BadSettings
@@ -43,7 +42,7 @@ def ready(
         print_json({"ready": not why, "url": client.url, "reason": why or None})
     else:
         said = f"{client.url} is not ready: {why}" if why else f"{client.url} is ready"
-        (sys.stderr if why else sys.stdout).write(f"{said}\n")
+        (printing.err if why else printing.out)(f"{said}\n")
     return FAILED if why else DONE
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tellwire.cli import printing
 from tellwire.cli.output import print_json, print_table
 from tellwire.cli.short_ids import short
 from tellwire.cli.times import ago
@@ -23,7 +24,7 @@ def print_records(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, 
         cells = [[cell(name, row.get(name), now) for name in columns] for row in rows]
         print_table(cells, header=[name.upper() for name in columns])
     else:
-        sys.stderr.write("none yet\n")
+        printing.err("none yet\n")
 
 
 def cell(name: str, value: Any, now: float) -> str:
@@ -42,14 +43,14 @@ def print_record(row: Mapping[str, Any], *, as_json: bool) -> None:
     told = [(name, text(value)) for name, value in row.items() if value not in (None, "", [], {})]
     width = max(len(name) for name, _ in told)
     for name, value in told:
-        sys.stdout.write(f"{name:<{width}}  {value}\n")
+        printing.out(f"{name:<{width}}  {value}\n")
 
 
 def print_once(secret: str, said: str) -> None:
     """Print a secret on stdout, where a script can read it, and a remark about it on stderr."""
-    sys.stdout.write(f"{secret}\n")
+    printing.out(f"{secret}\n")
     sys.stdout.flush()
-    sys.stderr.write(f"{said}\n")
+    printing.err(f"{said}\n")
 
 
 def text(value: Any) -> str:
@@ -64,7 +65,7 @@ def text(value: Any) -> str:
         case dict():
             return ", ".join(f"{name}={text(each)}" for name, each in value.items()) or "-"
         case _:
-            return str(value)
+            return printing.on_one_line(str(value))
 
 
 def secret_of(option: str, given: str) -> str:

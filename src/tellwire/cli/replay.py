@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tellwire.cli import DONE, FAILED, NOT_FOUND
+from tellwire.cli import DONE, FAILED, NOT_FOUND, printing
 from tellwire.cli.client import Rejected
 from tellwire.cli.ids import Unclear, whole
 from tellwire.cli.listing import Since, Until, Yes, confirmed, show
@@ -58,7 +58,7 @@ def replay(
     if not chosen:
         if json:
             print_json({"data": []})
-        sys.stderr.write("there is nothing to replay\n")
+        printing.err("there is nothing to replay\n")
         return NOT_FOUND
     if failed or len(chosen) > 1:
         told = Counter(row["endpoint_name"] or row["endpoint_id"] for row in chosen.values())
@@ -71,7 +71,7 @@ def replay(
     else:
         show(came, _COLUMNS, as_json=False)
         counts = Counter(row["state"] for row in came)
-        sys.stderr.write(", ".join(f"{count} {name}" for name, count in counts.most_common()) + "\n")
+        printing.err(", ".join(f"{count} {name}" for name, count in counts.most_common()) + "\n")
     return DONE if all(row["state"] == "delivered" for row in came) else FAILED
 
 
@@ -91,7 +91,7 @@ def follow(
         }
         left = sum(row["state"] in _ON_THE_WAY for row in rows.values())
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r{len(rows) - left} of {len(rows)} answered\r")
+            printing.progress(f"{len(rows) - left} of {len(rows)} answered")
         if not left or clock() >= until:
             return [rows[each] for each in ids if each in rows]
         sleep(_PAUSE)

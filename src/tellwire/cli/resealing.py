@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from functools import partial
 
 from msgspec import Struct
 
 from tellwire.app import App
-from tellwire.cli import settings_in_force
+from tellwire.cli import printing, settings_in_force
 from tellwire.cli.database import usable
 from tellwire.cli.output import print_json
 from tellwire.cli.serving import log_to_stderr
@@ -32,9 +31,9 @@ def reseal(*, as_json: bool) -> int:
     if as_json:
         print_json(done)
     else:
-        sys.stdout.write(f"{done.reencrypted} secrets were encrypted anew under the first master key\n")
+        printing.out(f"{done.reencrypted} secrets were encrypted anew under the first master key\n")
         for place in done.failed:
-            sys.stderr.write(f"could not be opened with any of the master keys: {place}\n")
+            printing.err(f"could not be opened with any of the master keys: {place}\n")
     return 0 if done.ok else 1
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.backup import Progress, contents_in_words, installation_of, long_work
 from tellwire.cli.output import Json, print_json
 
@@ -80,14 +80,14 @@ def _show(done: Restored, *, as_json: bool) -> None:
         )
         return
     if done.deleted is not None:
-        sys.stdout.write(f"deleted {done.deleted}\n")
-    sys.stdout.write(f"restored the backup of {manifest.made_at}: {contents_in_words(manifest)}\n")
+        printing.out(f"deleted {done.deleted}\n")
+    printing.out(f"restored the backup of {manifest.made_at}: {contents_in_words(manifest)}\n")
     if done.key_file is not None:
-        sys.stdout.write(f"its master key is in {done.key_file}\n")
+        printing.out(f"its master key is in {done.key_file}\n")
     if done.doubtful:
-        sys.stdout.write(
+        printing.out(
             f"{done.doubtful} messages waited for being sent and may have been since: they become `unknown` when the"
             " server starts (GET /v1/messages?send_state=unknown)\n"
         )
     if not manifest.media_files and manifest.media.startswith("s3://"):
-        sys.stdout.write(f"files of messages were in {manifest.media}: TELLWIRE_MEDIA_URL must name that bucket\n")
+        printing.out(f"files of messages were in {manifest.media}: TELLWIRE_MEDIA_URL must name that bucket\n")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
@@ -23,7 +22,7 @@ from typing import Annotated, Any, Protocol, get_type_hints
 import typer
 from msgspec import Struct
 
-from tellwire.cli import profiles
+from tellwire.cli import printing, profiles
 from tellwire.cli.client import Client, NoServer
 from tellwire.cli.profiles import Profile
 from tellwire.cli.records import secret_of
@@ -149,7 +148,7 @@ def _of_settings(where: Where, *, or_database: bool) -> AbstractContextManager[A
         return opened(settings, where.organization)
     if server is not None:
         if server.folder != str(Path.cwd()):
-            sys.stderr.write(f"tellwire: on the server at {server.url}, started in {server.folder}\n")
+            printing.err(f"tellwire: on the server at {server.url}, started in {server.folder}\n")
         return nullcontext(_client(server, where))
     if settings.admin_key and settings.port:
         local = Client(settings.local_url, settings.admin_key, organization=where.organization, start_hint=START_HINT)

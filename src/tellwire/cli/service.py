@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.systemd import Unit, steps, unit_text
 from tellwire.errors import BadSettings
@@ -52,8 +53,8 @@ def print_unit(
     if json:
         print_json({"name": unit.name, "unit": unit_text(unit), "steps": steps(unit)})
         return
-    sys.stdout.write(unit_text(unit))
-    sys.stderr.write("".join(f"# {line}\n" for line in steps(unit)))
+    printing.out(unit_text(unit))
+    printing.err("".join(f"# {line}\n" for line in steps(unit)))
 
 
 def _program() -> tuple[str, ...]:

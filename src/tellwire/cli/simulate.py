@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from tellwire.cli import DONE, FAILED, settings_in_force
+from tellwire.cli import DONE, FAILED, printing, settings_in_force
 from tellwire.cli.dev.home import read_home
 from tellwire.cli.output import Json, print_json
 from tellwire.cli.records import secret_of
@@ -157,7 +157,7 @@ async def _post(url: str, secret: str, plan: Sequence[Round], rate: float) -> li
             if not rate:
                 await asyncio.wait(posts)
             if sys.stderr.isatty():
-                sys.stderr.write(f"\r{number + 1} of {len(plan)}\r")
+                printing.progress(f"{number + 1} of {len(plan)}")
         return list(await asyncio.gather(*under_way))
     finally:
         await sender.close()
@@ -177,7 +177,7 @@ def _report(answers: Sequence[Answer], updates: int, seconds: float, *, as_json:
         )
     else:
         told = ", ".join(f"{count} × {what}" for what, count in counts.most_common())
-        sys.stdout.write(f"{updates} updates in {len(answers)} POSTs in {seconds:.2f} s: {told}\n")
+        printing.out(f"{updates} updates in {len(answers)} POSTs in {seconds:.2f} s: {told}\n")
     for what, answer in {answer.status or answer.failure: answer for answer in answers if answer.status != 200}.items():
         said = answer.body[:500].decode("utf-8", "replace").strip()
-        sys.stderr.write(f"tellwire: {what}: {said or answer.cause}\n")
+        printing.err(f"tellwire: {what}: {said or answer.cause}\n")

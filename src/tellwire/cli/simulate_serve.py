@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tellwire.cli import DONE
+from tellwire.cli import DONE, printing
 from tellwire.cli.output import print_json
 from tellwire.cli.serving import bind, run, url_of
 from tellwire.errors import BadSettings, Problem
@@ -70,7 +70,7 @@ async def _serve(what: Serving, stop: asyncio.Event) -> int:
             print_json(counts(state))
         else:
             told = state.journal.counts
-            sys.stdout.write(f"{told.sends} sends, {told.accepted} accepted, {sum(told.refused.values())} refused\n")
+            printing.out(f"{told.sends} sends, {told.accepted} accepted, {sum(told.refused.values())} refused\n")
     finally:
         await simulator.stop()
     return DONE
@@ -88,6 +88,6 @@ def _tell(what: Serving, url: str) -> None:
         print_json({**known, "token": None if what.token else TOKEN})
         return
     for name, value in known.items():
-        sys.stdout.write(f"{name:<20}  {value}\n")
-    sys.stdout.write(f"{'token':<20}  {'as given' if what.token else TOKEN}\nCtrl-C stops it.\n")
+        printing.out(f"{name:<20}  {value}\n")
+    printing.out(f"{'token':<20}  {'as given' if what.token else TOKEN}\nCtrl-C stops it.\n")
     sys.stdout.flush()

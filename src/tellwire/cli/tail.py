@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.client import Client, NoServer, Rejected, ServerEvent
 from tellwire.cli.ids import whole
 from tellwire.cli.listing import Account
@@ -93,7 +94,7 @@ def followed(api: Client, after: str) -> Iterator[ServerEvent]:
             said = str(refused)
         reached = True
         if wait >= 1:
-            sys.stderr.write(f"tellwire: {said}; trying again in {wait:.0f} s\n")
+            printing.err(f"tellwire: {said}; trying again in {wait:.0f} s\n")
         time.sleep(wait)
         wait = min(wait * 2, _LONGEST_WAIT)
 
@@ -169,6 +170,6 @@ def _print(each: ServerEvent, payload: Mapping[str, Any], *, as_json: bool) -> N
     elif "contact_address" in row:
         line += [who(row), "·", str(row.get("status", ""))]
     else:
-        line.append(str(row.get("title") or row.get("cause") or row.get("kind") or ""))
-    sys.stdout.write(" ".join(line) + f"  {painted(short(each.id), DIM)}\n")
+        line.append(printing.on_one_line(str(row.get("title") or row.get("cause") or row.get("kind") or "")))
+    printing.out(" ".join(line) + f"  {painted(short(each.id), DIM)}\n")
     sys.stdout.flush()

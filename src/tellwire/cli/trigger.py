@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tellwire.cli import DONE, FAILED, profiles
+from tellwire.cli import DONE, FAILED, printing, profiles
 from tellwire.cli.client import Client
 from tellwire.cli.json_edit import changed
 from tellwire.cli.output import Json, print_json, print_table
@@ -80,7 +80,7 @@ def trigger(
         raise BadSettings("say what happens: a NAME of `tellwire trigger --list`, or --file with a body of your own")
     if show_body:
         for each in _bodies(name, file, set_ or [], _somebody(sender, name_of), {}):
-            sys.stdout.write(each.decode() + "\n")
+            printing.out_exactly(each.decode() + "\n")
         return DONE
     with connected(Where(server_url, server_key, server_profile, organization)) as api:
         dev = _dev(api)
@@ -232,14 +232,14 @@ def _print(answers: Sequence[tuple[int, str]], came: dict[str, Any] | None, *, a
         print_json({"ok": all(status == 200 for status, _ in answers), "answers": told, **(came or {})})
         return
     for status, said in answers:
-        sys.stdout.write(f"answered {status}{'' if status == 200 else f': {said}'}\n")
+        printing.out(f"answered {status}{'' if status == 200 else f': {printing.on_one_line(said)}'}\n")
     if answers[-1][0] == 401:
-        sys.stderr.write("tellwire: this is another app secret than the server's; give --secret\n")
+        printing.err("tellwire: this is another app secret than the server's; give --secret\n")
     if came is None:
         return
     for item in came["items"]:
-        why = f": {item['reason']}" if item["reason"] else ""
-        sys.stdout.write(f"{item['kind'] or item['field']}  {item['outcome'].replace('_', ' ')}{why}\n")
+        why = f": {printing.on_one_line(item['reason'])}" if item["reason"] else ""
+        printing.out(f"{item['kind'] or item['field']}  {item['outcome'].replace('_', ' ')}{why}\n")
     if came["deliveries"]:
         rows = [
             [
@@ -252,4 +252,4 @@ def _print(answers: Sequence[tuple[int, str]], came: dict[str, Any] | None, *, a
         ]
         print_table(rows, header=["EVENT", "ENDPOINT", "STATE", "ANSWER"])
     elif came["items"]:
-        sys.stdout.write("no endpoint has a delivery of it; `tellwire tail` shows the events\n")
+        printing.out("no endpoint has a delivery of it; `tellwire tail` shows the events\n")

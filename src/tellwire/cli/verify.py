@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tellwire.cli import DONE, FAILED
+from tellwire.cli import DONE, FAILED, printing
 from tellwire.cli.output import GREEN, RED, Json, painted, print_json
 from tellwire.cli.records import secret_of
 from tellwire.cli.server import Where, connected
@@ -114,10 +114,10 @@ def _print(told: dict[str, Any], *, as_json: bool) -> None:
         print_json(told)
         return
     mark = painted("✓", GREEN) if told["ok"] else painted("✗", RED)
-    sys.stdout.write(f"{mark} {told['said']}\n")
+    printing.out(f"{mark} {told['said']}\n")
     if told["remedy"]:
-        sys.stdout.write(f"  → {told['remedy']}\n")
-    sys.stdout.write(f"  {told['body_bytes']} bytes of body\n")
+        printing.out(f"  → {told['remedy']}\n")
+    printing.out(f"  {told['body_bytes']} bytes of body\n")
 
 
 def _given(body: str, headers: list[str]) -> Request:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tellwire.cli import DONE, FAILED, NOT_FOUND
+from tellwire.cli import DONE, FAILED, NOT_FOUND, printing
 from tellwire.cli.ids import Unclear, whole
 from tellwire.cli.listing import show
 from tellwire.cli.output import DIM, GREEN, RED, YELLOW, Json, painted, print_json
@@ -78,9 +78,9 @@ def _arrived(journey: Mapping[str, Any] | None) -> bool:
 def _print(found: Mapping[str, Any]) -> None:
     matches, journey = found["matches"], found["journey"]
     for note in found["notes"]:
-        sys.stderr.write(f"{note}\n")
+        printing.err(f"{note}\n")
     if not matches and journey is None:
-        sys.stderr.write(f"nothing is known of {found['query']}; looked for {', '.join(found['looked_for'])}\n")
+        printing.err(f"nothing is known of {found['query']}; looked for {', '.join(found['looked_for'])}\n")
         return
     if len(matches) > 1 or journey is None:
         show(matches, _MATCHES, as_json=False)
@@ -89,15 +89,15 @@ def _print(found: Mapping[str, Any]) -> None:
     now = time.time()
     contact, account = journey["contact"] or {}, journey["account"] or {}
     between = " and ".join(
-        str(each.get("name") or each.get("phone") or each.get("display_phone_number"))
+        printing.on_one_line(str(each.get("name") or each.get("phone") or each.get("display_phone_number")))
         for each in (contact, account)
         if each
     )
     if len(matches) > 1:
-        sys.stdout.write("\nThe newest of them")
-        sys.stdout.write(f", between {between}:\n" if between else ":\n")
+        printing.out("\nThe newest of them")
+        printing.out(f", between {between}:\n" if between else ":\n")
     elif between:
-        sys.stdout.write(f"A message between {between}\n")
+        printing.out(f"A message between {between}\n")
     for step in journey["steps"]:
         _print_step(step, now)
 
@@ -105,11 +105,11 @@ def _print(found: Mapping[str, Any]) -> None:
 def _print_step(step: Mapping[str, Any], now: float) -> None:
     mark, colour = _MARKS[step["state"]]
     at = f"  {painted(ago(step['at'], now) if sys.stdout.isatty() else step['at'], DIM)}" if step["at"] else ""
-    sys.stdout.write(f"{painted(mark, colour)} {step['title']}{at}\n")
+    printing.out(f"{painted(mark, colour)} {printing.on_one_line(step['title'])}{at}\n")
     for said in (step["detail"], f"→ {step['remedy']}" if step["remedy"] else ""):
         if said:
-            sys.stdout.write(textwrap.fill(said, 100, initial_indent="    ", subsequent_indent="    ") + "\n")
+            printing.out(textwrap.fill(said, 100, initial_indent="    ", subsequent_indent="    ") + "\n")
     for each in step["deliveries"]:
         tries = f", {each['attempts']} tries" if each["attempts"] > 1 else ""
-        cause = f": {each['cause']}" if each["cause"] else ""
-        sys.stdout.write(f"    {each['id'][-8:]}  {each['event']}  {each['state']}{tries}{cause}\n")
+        cause = f": {printing.on_one_line(each['cause'])}" if each["cause"] else ""
+        printing.out(f"    {each['id'][-8:]}  {printing.on_one_line(each['event'])}  {each['state']}{tries}{cause}\n")

@@ -52,6 +52,7 @@ from tellwire.endpoints.validation import VERIFY_TOKEN, faults, own_options, sec
 from tellwire.errors import Conflict, Forbidden, Invalid, NotFound
 from tellwire.model import operational_events
 from tellwire.model.deliveries import Endpoint, EndpointState, Ordering, Secret
+from tellwire.model.id_form import looks_like_id
 from tellwire.model.units import Micros
 from tellwire.ports.formats import Format
 from tellwire.security.pasted import as_meant
@@ -230,7 +231,7 @@ def change(shelf: EndpointRepository, endpoint_id: str, wanted: EndpointChange) 
 
 
 def _lent(shelf: EndpointRepository, endpoint_id: str) -> tuple[Secret, ...]:
-    lender = shelf.get(endpoint_id)
+    lender = shelf.get(endpoint_id) if looks_like_id(endpoint_id) else None
     if lender is None:
         raise Invalid("The secret cannot be used.", ("/secret_of", "is no webhook endpoint"))
     return live_secrets(lender, shelf.now)

@@ -6,6 +6,7 @@ operator's setting and may name any address, a private one too; redirects are no
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from tellwire.errors import LoginProviderFailed
 from tellwire.model.members import LoginAttempt
-from tellwire.model.units import HOUR, MINUTE, Micros
+from tellwire.model.units import HOUR, MICROS, MINUTE, Micros
 from tellwire.ports.clock import Clock
 from tellwire.ports.http_out import Request, Sender
 from tellwire.security import oidc
@@ -26,6 +27,10 @@ _SECONDS = 10.0
 _CONFIGURATION = "/.well-known/openid-configuration"
 _AGAIN: Micros = MINUTE
 """Unknown keys are asked for once in this time: who makes up key ids costs the provider nothing more."""
+
+
+_AFTER_FAILURE: Micros = 5 * MICROS
+"""For so long nobody is asked again after a failure: strangers begin logins too."""
 
 
 class _Tokens(Struct, frozen=True):
@@ -44,6 +49,8 @@ class HttpLoginProvider:
         self._trusts_email = trusts_email
         self._provider: tuple[Provider, Micros] | None = None
         self._keys: tuple[dict[str, Any], Micros] = {}, 0
+        self._failure: tuple[str, Micros] = "", 0
+        self._asking = asyncio.Lock()
 
     async def address(self, attempt: LoginAttempt) -> str:
         """Return the URL that a login begins at; see `LoginProvider`."""
@@ -83,11 +90,20 @@ class HttpLoginProvider:
         await self._sender.close()
 
     async def _configuration(self) -> Provider:
-        now = self._clock.now()
-        if self._provider is None or not 0 <= now - self._provider[1] < HOUR:
-            found = oidc.provider_of(await self._ask(f"{self._issuer}{_CONFIGURATION}"), self._issuer)
-            self._provider = found, now
-        return self._provider[0]
+        async with self._asking:
+            now = self._clock.now()
+            if self._provider is not None and 0 <= now - self._provider[1] < HOUR:
+                return self._provider[0]
+            failure, at = self._failure
+            if failure and 0 <= now - at < _AFTER_FAILURE:
+                raise LoginProviderFailed(failure)
+            try:
+                found = oidc.provider_of(await self._ask(f"{self._issuer}{_CONFIGURATION}"), self._issuer)
+            except LoginProviderFailed as error:
+                self._failure = str(error), self._clock.now()
+                raise
+            self._provider, self._failure = (found, now), ("", 0)
+            return found
 
     async def _keys_for(self, token: str, provider: Provider) -> dict[str, Any]:
         (keys, at), now = self._keys, self._clock.now()

@@ -102,7 +102,7 @@ def verified_email(
             verified address in it.
     """
     key = keys.get(key_id(token)) or (next(iter(keys.values())) if len(keys) == 1 else None)
-    if key is None:
+    if key is None or key.algorithm_name not in _ALGORITHMS:
         raise LoginProviderFailed("it signed with a key that it does not publish")
     try:
         claims = jwt.decode(
@@ -125,5 +125,5 @@ def verified_email(
     if not found:
         raise LoginProviderFailed("it names no email address: its program for Tellwire needs the scope email")
     if not trusts_email and claims.get("email_verified") not in {True, "true"}:
-        raise LoginProviderFailed(f"it does not say that it has verified the address {found} (see OIDC_TRUST_EMAIL)")
+        raise LoginProviderFailed("it does not say that it has verified the address (see OIDC_TRUST_EMAIL)")
     return found

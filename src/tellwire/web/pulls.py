@@ -15,6 +15,9 @@ T = TypeVar("T")
 _LOOK_SECONDS = 0.25
 """How often to look: replays wake nobody. What is looked at is an index without rows."""
 
+_BETWEEN_SECONDS = 0.1
+"""The least time between two looks: every commit of anybody wakes, and must not be slowed down by those who wait."""
+
 
 class Pulls:
     """The callers that wait for deliveries, by endpoint."""
@@ -43,21 +46,25 @@ class Pulls:
         over = loop.time() + seconds
         with self._streams.waking() as wake:
             self._take_turn(endpoint_id, wake)
-            place = self._streams.take_place(organization_id)
             try:
-                while True:
-                    wake.clear()
-                    found = await look()
-                    left = over - loop.time()
-                    if found or left <= 0 or self._streams.stopping:
-                        return found
-                    await _wait(wake, min(left, _LOOK_SECONDS))
-                    await check_key()
-                    if self._waiting[endpoint_id] is not wake:
-                        detail = "Somebody else pulls the deliveries of this webhook endpoint now."
-                        raise Conflict(detail, kind="pulled-elsewhere")
+                place = self._streams.take_place(organization_id)
+                try:
+                    while True:
+                        wake.clear()
+                        looked = loop.time()
+                        found = await look()
+                        left = over - loop.time()
+                        if found or left <= 0 or self._streams.stopping:
+                            return found
+                        await _wait(wake, min(left, _LOOK_SECONDS))
+                        await check_key()
+                        if self._waiting.get(endpoint_id) is not wake:  # who took over may be gone already
+                            detail = "Somebody else pulls the deliveries of this webhook endpoint now."
+                            raise Conflict(detail, kind="pulled-elsewhere")
+                        await asyncio.sleep(looked + _BETWEEN_SECONDS - loop.time())
+                finally:
+                    place.leave()
             finally:
-                place.leave()
                 if self._waiting.get(endpoint_id) is wake:
                     del self._waiting[endpoint_id]
 

@@ -55,6 +55,7 @@ class AppState:
         self.in_flight: set[tuple[str, str]] = set()
         self.places = Places()
         self.logins = WrongKeys(most=_LOGINS_PER_MINUTE, most_of_all=_LOGINS_OF_ALL_PER_MINUTE)
+        self.provider_logins = WrongKeys(most=_LOGINS_OF_ALL_PER_MINUTE, most_of_all=_LOGINS_OF_ALL_PER_MINUTE)
         self.passwords = PasswordWork()
         self.reads = FairSlots(_READS)
         self.streams = Streams(services, self.reads)

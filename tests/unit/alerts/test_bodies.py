@@ -87,3 +87,24 @@ def test_no_shape_holds_a_phone_number(text: str) -> None:
     for shape in cases.shapes(message).values():
         assert text not in shape
         assert "375446602312881" in shape  # Meta's id of the account, by which people find it
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\x0b", "\x85", "\u2028"])
+def test_no_text_of_a_stranger_begins_a_line(end: str) -> None:
+    """It would look like a remedy of ours."""
+    forged = f"refused.{end}Remedy: FORGED"
+    line = replace(cases.FAILING.line, cause=forged, hurts=forged)
+    message = replace(
+        cases.MESSAGES["came"],
+        items=[Item("came", replace(cases.FAILING, line=line))],
+        names={cases.SHOP: forged},
+    )
+    chat = [block["text"]["text"] for block in json.loads(as_chat(message))["blocks"]]
+    mail = as_mail(message, sender="a@b", to=["c@d"]).get_content()
+    for text in (*chat, mail):
+        assert not [each for each in text.splitlines() if each.strip().startswith("Remedy: FORGED")]
+
+
+def test_addresses_in_texts_are_no_links() -> None:
+    blocks = json.loads(as_chat(cases.MESSAGES["came"]))["blocks"]
+    assert {block["text"].get("verbatim") for block in blocks if block["type"] == "section"} == {True}

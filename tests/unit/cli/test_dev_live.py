@@ -9,7 +9,8 @@ from prompt_toolkit.utils import get_cwidth
 from tellwire.cli.dev.journeys import Journey, Stop
 from tellwire.cli.dev.live import Board, LiveScreen, MessageLine, OwnStop, fitted
 from tellwire.cli.dev.screen import colourful
-from tellwire.cli.dev.words import name_of, on_one_line, short_id, text_of
+from tellwire.cli.dev.words import name_of, short_id, text_of
+from tellwire.cli.printing import on_one_line
 from tellwire.formats import FORMATS
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.simulator import PEOPLE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +14,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from tellwire.cli import DONE, FAILED, profiles
+from tellwire.cli import DONE, FAILED, printing, profiles
 from tellwire.cli.dev.catcher import Catch, CatchCounts
 from tellwire.cli.dev.chat import BeforePost, ChattingCustomer, both
 from tellwire.cli.dev.commands import Commands
@@ -76,7 +75,7 @@ async def _once(stop: asyncio.Event, *, started: float, port: int, as_json: bool
                 ok = await _unless(stop, once(stack))
                 seconds = time.perf_counter() - started
         except TellwireError as error:
-            sys.stderr.write(f"tellwire: {error}\n")
+            printing.err(f"tellwire: {error}\n")
             seconds = time.perf_counter() - started
     ok = ok and all(tally.received == tally.verified and not tally.failed for tally in tallies.values())
     document = {"ok": ok, "formats": tallies, "seconds": round(seconds, 3)}

@@ -14,9 +14,11 @@ from datetime import datetime
 from msgspec import Struct, field
 from prompt_toolkit.utils import get_cwidth
 
+from tellwire.cli import printing
 from tellwire.cli.dev.journeys import Journey, Stop, took
 from tellwire.cli.dev.screen import Screen, message_of
-from tellwire.cli.dev.words import on_one_line, short_id
+from tellwire.cli.dev.words import short_id
+from tellwire.cli.printing import on_one_line
 from tellwire.formats import FORMATS
 from tellwire.model.deliveries import Attempt, Delivery
 
@@ -228,7 +230,7 @@ class Board:
 
     def text(self, columns: int) -> list[str]:
         """Return the lines that stand above the input."""
-        return [shown for each in self._shown.values() for shown in each.shown(columns)]
+        return [printing.shown(line) for each in self._shown.values() for line in each.shown(columns)]
 
     def overflow(self, columns: int, rows: int, *, whole: bool = False) -> list[str]:
         """Take the oldest off until the rest fits into so many rows; return their lines, to be put out for good.
@@ -244,12 +246,12 @@ class Board:
             else:
                 out += oldest.text.split("\n") if whole else oldest.shown(columns)
         self._columns = columns
-        return out
+        return [printing.shown(line) for line in out]
 
     def put_out(self) -> None:
         """Put everything out for good."""
         lines = self.overflow(shutil.get_terminal_size().columns, 0, whole=True)
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        printing.out("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
 
 

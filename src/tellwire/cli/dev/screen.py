@@ -14,12 +14,14 @@ import msgspec
 from msgspec import Struct
 
 from tellwire import __version__
+from tellwire.cli import printing
 from tellwire.cli.dev.catcher import CatchCounts
 from tellwire.cli.dev.home import FOLDER, Home
 from tellwire.cli.dev.journeys import Journey
 from tellwire.cli.dev.registration import DevAgents
 from tellwire.cli.dev.stack import Stack
-from tellwire.cli.dev.words import on_one_line, text_of
+from tellwire.cli.dev.words import text_of
+from tellwire.cli.printing import on_one_line
 from tellwire.formats import FORMATS
 from tellwire.model.deliveries import Attempt, Delivery
 from tellwire.ports.http_out import Answer
@@ -62,7 +64,7 @@ class LinePrinter:
     def say(self, text: str, document: Mapping[str, object]) -> None:
         """Print the text, or the document of the same meaning."""
         try:
-            sys.stdout.write((json.dumps(msgspec.to_builtins(document)) if self._as_json else text) + "\n")
+            printing.out((json.dumps(msgspec.to_builtins(document)) if self._as_json else text) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from tellwire.cli.printing import on_one_line
 from tellwire.simulator import PEOPLE
 
 _SHORT = 6
@@ -24,15 +24,6 @@ def text_of(kind: str, content: Any) -> str:
     if isinstance(body, Mapping):  # of an interactive message
         body = body.get("text", "")
     return str(body)
-
-
-def on_one_line(text: str) -> str:
-    """Return a text without what would move a terminal's cursor or turn its writing round."""
-    return "".join(" " if unicodedata.category(each) in _MOVING or each in _TURNING else each for each in text)
-
-
-_MOVING = ("Cc", "Zl", "Zp", "Cs")
-_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def short_id(identifier: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.ids import whole
 from tellwire.cli.json_input import json_of
 from tellwire.cli.listing import Asked, Key, group, lists, print_one
@@ -85,8 +85,8 @@ def try_(
     if json:
         print_json(came)
     else:
-        sys.stdout.write(f"{came['text'] or came['handed_over'] or came['cause']}\n")
-        sys.stderr.write(
+        printing.out_exactly(f"{came['text'] or came['handed_over'] or came['cause']}\n")
+        printing.err(
             f"{came['model']}: {came['seconds']:.1f} s, {came['input_tokens']} tokens in, {came['output_tokens']} out\n"
         )
     if not came["ok"]:
@@ -109,4 +109,4 @@ def delete(api: Api, agent_id: Key, *, json: Json = False) -> None:
     if json:
         print_json({"ok": True})
     else:
-        sys.stdout.write(f"deleted {name}\n")
+        printing.out(f"deleted {name}\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.ids import whole
 from tellwire.cli.listing import Asked, Key, Since, Until, group, lists
 from tellwire.cli.output import Json, print_json
@@ -79,7 +79,7 @@ def show(
         if json:
             print_json(found)
         else:
-            sys.stdout.write(f"{found['body'] if found['body'] is not None else found['body_base64']}\n")
+            printing.out_exactly(f"{found['body'] if found['body'] is not None else found['body_base64']}\n")
         return
     row = api.call("GET", *path)
     if json:
@@ -90,10 +90,10 @@ def show(
     for each in attempts:
         answer = each["response_status"] or each["outcome"]
         took = f" in {each['durations'].get('total', 0):.0f} ms" if each["durations"] else ""
-        why = f": {each['cause']}" if each["cause"] else ""
-        sys.stdout.write(f"\nattempt {each['number']}  {each['started_at']}  {each['url']}  {answer}{took}{why}\n")
+        why = f": {printing.on_one_line(each['cause'])}" if each["cause"] else ""
+        printing.out(f"\nattempt {each['number']}  {each['started_at']}  {each['url']}  {answer}{took}{why}\n")
         if body := each["response_body"]:
-            sys.stdout.write(f"  {body[:500]}\n")
+            printing.out(f"  {printing.on_one_line(body[:500])}\n")
 
 
 deliveries.command("replay", epilog=f"Example: tellwire deliveries replay {_ID}")(replay)

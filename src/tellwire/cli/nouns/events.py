@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.ids import whole
 from tellwire.cli.listing import Account, Asked, Key, Since, group, lists, print_one
 from tellwire.cli.nouns.words import says, who
@@ -67,7 +67,7 @@ def show(
         print_one(api, "GET", *path, json=json)
         return
     body = msgspec.json.encode(api.call("GET", *path, "payloads", payload))
-    sys.stdout.write((body if json else msgspec.json.format(body)).decode() + "\n")
+    printing.out_json((body if json else msgspec.json.format(body)).decode() + "\n")
 
 
 events.command("tail", epilog="Example: tellwire events tail --event messages.insert")(tail)

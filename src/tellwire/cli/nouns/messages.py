@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.ids import whole
 from tellwire.cli.json_input import json_of
 from tellwire.cli.listing import Account, Asked, Key, Since, group, lists, print_one
@@ -98,7 +99,7 @@ def send(
     if json or not sys.stdout.isatty():
         print_record(made, as_json=json)
     else:
-        sys.stdout.write(f"{made['id']}  {made.get('send_state', 'queued')}; `tellwire why {made['id']}` follows it\n")
+        printing.out(f"{made['id']}  {made.get('send_state', 'queued')}; `tellwire why {made['id']}` follows it\n")
 
 
 @messages.command(epilog=f"Example: tellwire messages cancel {_ID}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
+from tellwire.cli import printing
 from tellwire.cli.ids import whole
 from tellwire.cli.listing import Asked, Key, group, lists, print_one
 from tellwire.cli.output import Json, print_json
@@ -59,7 +59,7 @@ def create(
     made = api.call("POST", _NOUN, body={field: value for field, value in draft.items() if value})
     print_record(made, as_json=json)
     if not json:
-        sys.stderr.write("The secret is not shown again.\n")
+        printing.err("The secret is not shown again.\n")
 
 
 @sources.command(epilog=f"Example: tellwire sources delete {_ID}")
@@ -71,4 +71,4 @@ def delete(api: Api, source_id: Key, *, json: Json = False) -> None:
     if json:
         print_json({"ok": True})
     else:
-        sys.stdout.write(f"deleted {name}\n")
+        printing.out(f"deleted {name}\n")

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tellwire.cli.printing import on_one_line
 from tellwire.journeys.excerpt import excerpt
 
 
@@ -14,12 +15,12 @@ def who(row: Mapping[str, Any]) -> str:
     """Return the name or address of the person that a message or conversation is with."""
     contact = row.get("contact") or {}
     address = contact.get("phone") or contact.get("username") or contact.get("user_id") or row.get("contact_address")
-    return str(contact.get("name") or address or row.get("group_id") or "-")
+    return on_one_line(str(contact.get("name") or address or row.get("group_id") or "-"))
 
 
 def says(row: Mapping[str, Any]) -> str:
     """Return the beginning of what a message says."""
-    return excerpt(msgspec.json.encode(row.get("content") or {}))
+    return on_one_line(excerpt(msgspec.json.encode(row.get("content") or {})))
 
 
 def state(row: Mapping[str, Any]) -> str:

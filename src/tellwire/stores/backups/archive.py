@@ -156,7 +156,9 @@ class ArchiveReader:
 
     def _named(self) -> dict[str, tarfile.TarInfo]:
         members = self._tar.getmembers()
-        if any(not member.isreg() for member in members) or len({member.name for member in members}) < len(members):
+        if any(not member.isreg() or member.issparse() for member in members) or len(
+            {member.name for member in members}
+        ) < len(members):
             raise DamagedError("it holds what no backup holds")
         return {member.name: member for member in members}
 

@@ -123,18 +123,31 @@ async def answer_deliveries(
     endpoint, now = await _pulled_endpoint(context, endpoint_id), context.services.clock.now()
     receipts = _receipts(data.answers)
 
+    def result(connection: Connection, at: int, before: Delivery) -> Result | None:
+        if not pulling.is_answered_by(before, receipts[at], now):
+            return None
+        return _result(connection, context, endpoint, before, receipt=receipts[at], answer=data.answers[at])
+
+    def make(connection: Connection) -> list[tuple[Delivery, Result | None]]:
+        known = _known(connection, endpoint, data.answers)
+        found = [known[each.delivery_id] for each in data.answers]
+        return [(before, result(connection, at, before)) for at, before in enumerate(found)]
+
+    # Requests are made once more here, before the write: that of large events takes long, and everybody's writes wait.
+    made = await context.read(make)
+
     def work(connection: Connection) -> tuple[list[tuple[PullAnswer, Delivery]], list[PullSettled]]:
         known = _known(connection, endpoint, data.answers)
         counted, rows = [], []
-        for answer, receipt in zip(data.answers, receipts, strict=True):
+        for at, (answer, (seen, ready)) in enumerate(zip(data.answers, made, strict=True)):
             before = known[answer.delivery_id]
-            counts = pulling.is_answered_by(before, receipt, now)
-            if counts:
-                result = _result(connection, context, endpoint, before, receipt=receipt, answer=answer)
-                pulled.settle(connection, context.services.store, [result], now)
+            settled = ready if before == seen else result(connection, at, before)
+            if settled is not None:
+                pulled.settle(connection, context.services.store, [settled], now)
                 known.update(_known(connection, endpoint, [answer]))
                 counted.append((answer, before))
-            rows.append(PullSettled(delivery_id=before.id, state=known[before.id].state, counted=counts))
+            state = known[before.id].state
+            rows.append(PullSettled(delivery_id=before.id, state=state, counted=settled is not None))
         return counted, rows
 
     counted, rows = await context.write(work)

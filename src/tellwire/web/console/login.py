@@ -17,7 +17,7 @@ from tellwire.model.members import ConsoleSession, Member, email_of
 from tellwire.model.units import MICROS
 from tellwire.security import roles
 from tellwire.security.console_secrets import digest, has_form, secret_of
-from tellwire.security.wrong_keys import peer_of
+from tellwire.security.wrong_keys import WrongKeys, peer_of
 from tellwire.stores.queries import console_sessions, members
 from tellwire.verdict import rules
 from tellwire.web.console.pages import Visit
@@ -51,7 +51,7 @@ async def log_in(request: Request[Any, Any, Any], visit: VisitDependency, app_st
     form = await request.form()
     typed, wanted = str(form.get("email", ""))[:254], str(form.get("next", ""))
     password = str(form.get("password", ""))[:_LONGEST_TRIED]
-    count_login(request, app_state)
+    count_login(request, app_state.logins, app_state)
     services, now = app_state.services, app_state.services.clock.now()
     member = await services.store.read(lambda c: members.of_email(c, email_of(typed)))
     stored = member.password_hash if member is not None else ""
@@ -80,16 +80,16 @@ async def log_in(request: Request[Any, Any, Any], visit: VisitDependency, app_st
     return entering(visit, app_state, session, cookie, wanted)
 
 
-def count_login(request: Request[Any, Any, Any], app_state: AppState) -> None:
-    """Count a try to log in before anything is done for it.
+def count_login(request: Request[Any, Any, Any], tries: WrongKeys, app_state: AppState) -> None:
+    """Count a try to log in, among others of its kind, before anything is done for it.
 
     Raises:
         TooMany: too many came from this peer, or from all together.
     """
     now, peer = app_state.services.clock.now(), peer_of(request.client.host) if request.client else ""
-    if app_state.logins.too_many(peer, now):
+    if tries.too_many(peer, now):
         raise TooMany(words("login.too_many"), retry_after=60, kind="too-many-logins")
-    app_state.logins.wrong(peer, now)
+    tries.wrong(peer, now)
 
 
 @get("/login/link/{secret:str}", opt=_OPEN, include_in_schema=False)

@@ -12,14 +12,16 @@ import structlog
 from litestar import Request, Response, get
 from litestar.datastructures import Cookie
 from litestar.response import Redirect
+from sqlalchemy import Connection
 
 from tellwire.errors import BadSettings, LoginProviderFailed, NotFound
-from tellwire.model.members import LoginAttempt
+from tellwire.model.members import ConsoleSession, LoginAttempt
+from tellwire.model.units import MICROS, Micros
 from tellwire.ports.login_provider import LoginProvider
 from tellwire.stores.queries import members
 from tellwire.web.console.login import VisitDependency, begin, count_login, entering, local, login_answer, new_cookie
 from tellwire.web.console.pages import Visit
-from tellwire.web.console.sessions import digest_of, is_https
+from tellwire.web.console.sessions import digest_of, guarded_name, is_https
 from tellwire.web.console.words import words
 from tellwire.web.request import AppState, StateDependency
 
@@ -36,15 +38,15 @@ _LONGEST_CODE = 4096
 class _Begun(msgspec.Struct, frozen=True):
     attempt: LoginAttempt
     wanted: str
+    at: Micros
 
 
 @get(_PATH, opt=_OPEN, include_in_schema=False)
-async def leave_for_provider(
-    request: Request[Any, Any, Any], visit: VisitDependency, app_state: StateDependency
-) -> Response[Any]:
-    """Lead to the provider. What the login is checked against travels in a cookie that only this server can read."""
+async def leave_for_provider(visit: VisitDependency, app_state: StateDependency) -> Response[Any]:
+    """Lead to the provider. What the login is checked against travels in a cookie that only this server can read.
+
+    It costs nothing and may be asked for by any page, so it is not counted."""
     provider, services = _provider(app_state), app_state.services
-    count_login(request, app_state)
     attempt = LoginAttempt(
         redirect=f"{services.settings.base_url}{_PATH}/back",
         state=secrets.token_urlsafe(32),
@@ -55,7 +57,7 @@ async def leave_for_provider(
         where = await provider.address(attempt)
     except LoginProviderFailed as error:
         return await _not_in(visit, app_state, error)
-    begun = msgspec.json.encode(_Begun(attempt, local(visit.query.get("next", "")))).decode()
+    begun = msgspec.json.encode(_Begun(attempt, local(visit.query.get("next", "")), services.clock.now())).decode()
     answer = Redirect(where, status_code=303)
     _set(answer, app_state, services.store.vault.seal(begun, _CONTEXT), _SECONDS)
     return answer
@@ -67,23 +69,25 @@ async def back_from_provider(
 ) -> Response[Any]:
     """Let a member in whose address the provider has verified."""
     provider, services, query = _provider(app_state), app_state.services, visit.query
-    count_login(request, app_state)
     begun = _begun(request, app_state)
     given = query.get("state", "").encode("utf-8", "replace")
     if begun is None or not hmac.compare_digest(given, begun.attempt.state.encode()):
         return await login_answer(visit, app_state, problem=words("login.provider_again"), status=400)
     if not (code := query.get("code", "")) or len(code) > _LONGEST_CODE:
         return await login_answer(visit, app_state, problem=words("login.provider_refused"), status=401)
+    count_login(request, app_state.provider_logins, app_state)
     try:
         email = await provider.email(code, begun.attempt)
     except LoginProviderFailed as error:
         return await _not_in(visit, app_state, error)
-    member = await services.store.read(lambda c: members.of_email(c, email))
     cookie, instead = new_cookie(), digest_of(request, app_state)
-    session = None
-    if member is not None:
-        known = member
-        session = await services.store.write(lambda c: begin(c, app_state, cookie, known, instead))
+
+    def let_in(connection: Connection) -> ConsoleSession | None:
+        member = members.of_email(connection, email)  # as it is now: deleted ones have no session
+        return begin(connection, app_state, cookie, member, instead) if member is not None else None
+
+    known = await services.store.read(lambda c: members.of_email(c, email)) is not None
+    session = await services.store.write(let_in) if known else None
     if session is None:
         return await login_answer(visit, app_state, problem=words("login.no_member", email=email), status=403)
     answer = entering(visit, app_state, session, cookie, begun.wanted)
@@ -105,19 +109,20 @@ async def _not_in(visit: Visit, app_state: AppState, error: LoginProviderFailed)
 
 def _begun(request: Request[Any, Any, Any], app_state: AppState) -> _Begun | None:
     """Return what a login of this browser began with; None when it did not begin here within the last minutes."""
+    services = app_state.services
     try:
-        plain = app_state.services.store.vault.unseal(unquote(request.cookies.get(_COOKIE, "")), _CONTEXT)
-        return msgspec.json.decode(plain, type=_Begun)
+        given = unquote(request.cookies.get(guarded_name(app_state, _COOKIE), ""))
+        begun = msgspec.json.decode(services.store.vault.unseal(given, _CONTEXT), type=_Begun)
     except (BadSettings, ValueError, msgspec.MsgspecError):
         return None
+    return begun if 0 <= services.clock.now() - begun.at <= _SECONDS * MICROS else None
 
 
 def _set(answer: Response[Any], app_state: AppState, value: str, seconds: int) -> None:
     answer.set_cookie(
         Cookie(
-            key=_COOKIE,
+            key=guarded_name(app_state, _COOKIE),
             value=quote(value, safe=""),
-            path=_PATH,
             max_age=seconds,
             httponly=True,
             samesite="lax",

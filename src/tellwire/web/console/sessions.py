@@ -72,12 +72,17 @@ def is_https(app_state: AppState) -> bool:
     return app_state.services.settings.base_url.startswith("https:")
 
 
-def cookie_name(app_state: AppState) -> str:
-    """Return the name of the session's cookie. With https it is one that plain http cannot set, and no subdomain either
-    unless there is a sub-path, which such a cookie cannot have."""
+def guarded_name(app_state: AppState, name: str) -> str:
+    """Return the name of a cookie with the path `/`. With https it is one that plain http cannot set, and no subdomain
+    either unless there is a sub-path, which such a cookie cannot have."""
     if not is_https(app_state):
-        return "tellwire_session"
-    return "__Secure-tellwire_session" if app_state.services.settings.sub_path else "__Host-tellwire_session"
+        return name
+    return f"__Secure-{name}" if app_state.services.settings.sub_path else f"__Host-{name}"
+
+
+def cookie_name(app_state: AppState) -> str:
+    """Return the name of the session's cookie."""
+    return guarded_name(app_state, "tellwire_session")
 
 
 def cookie_header(app_state: AppState, value: str, seconds: int, access: Access | None = None) -> str:
