@@ -17,7 +17,13 @@ from tellwire.cli.output import DIM, GREEN, RED, YELLOW, Json, painted, print_js
 from tellwire.cli.server import Api, talks_to_server
 from tellwire.cli.times import ago
 
-_MARKS = {"done": ("✓", GREEN), "waiting": ("…", YELLOW), "failed": ("✗", RED), "missing": ("?", RED)}
+_MARKS = {
+    "done": ("✓", GREEN),
+    "waiting": ("…", YELLOW),
+    "failed": ("✗", RED),
+    "missing": ("?", RED),
+    "skipped": ("-", DIM),
+}
 _HAVE_IDS = ("messages", "deliveries", "events", "conversations")
 _MATCHES = ("kind", "id", "at", "title")
 
@@ -47,7 +53,7 @@ def why(
         _print(found)
     if not found["matches"] and found["journey"] is None:
         return NOT_FOUND
-    return DONE if _arrived(found["journey"]) else FAILED
+    return DONE if arrived(found["journey"]) else FAILED
 
 
 def _found(api: Api, query: str) -> dict[str, Any]:
@@ -71,8 +77,9 @@ def _newest(matches: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return max(told, key=lambda each: each["at"] or "", default=None)
 
 
-def _arrived(journey: Mapping[str, Any] | None) -> bool:
-    return journey is None or all(step["state"] == "done" for step in journey["steps"])
+def arrived(journey: Mapping[str, Any] | None) -> bool:
+    """Return whether everything of a journey was done, but for what somebody chose to leave out."""
+    return journey is None or all(step["state"] in ("done", "skipped") for step in journey["steps"])
 
 
 def _print(found: Mapping[str, Any]) -> None:
