@@ -16,7 +16,8 @@ StepKind = Literal[
     "delivered", "read", "played", "failed",
 ]  # fmt: skip
 StepState = Literal["done", "waiting", "failed", "missing", "skipped"]
-"""`missing` should have come; `skipped` was not to come, because somebody chose so: an endpoint that does not take this."""
+"""`missing` should have come; `skipped` was not to come, because somebody chose so, such as for an
+endpoint that does not take this."""
 
 
 class Line(Struct, frozen=True, kw_only=True):
