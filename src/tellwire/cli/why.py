@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ import typer
 from tellwire.cli import DONE, FAILED, NOT_FOUND
 from tellwire.cli.ids import Unclear, whole
 from tellwire.cli.listing import show
-from tellwire.cli.output import DIM, GREEN, RED, YELLOW, Json, painted, print_json
+from tellwire.cli.output import DIM, GREEN, RED, YELLOW, Json, painted, print_indented, print_json
 from tellwire.cli.server import Api, talks_to_server
 from tellwire.cli.times import ago
 
@@ -115,7 +114,7 @@ def _print_step(step: Mapping[str, Any], now: float) -> None:
     sys.stdout.write(f"{painted(mark, colour)} {step['title']}{at}\n")
     for said in (step["detail"], f"→ {step['remedy']}" if step["remedy"] else ""):
         if said:
-            sys.stdout.write(textwrap.fill(said, 100, initial_indent="    ", subsequent_indent="    ") + "\n")
+            print_indented(said)
     for each in step["deliveries"]:
         tries = f", {each['attempts']} tries" if each["attempts"] > 1 else ""
         cause = f": {each['cause']}" if each["cause"] else ""

@@ -76,7 +76,7 @@ def test_row_leads_to_a_command_with_help_and_an_example(name: str, capsys: pyte
             ["login-link", "--emial", "x"],
             "tellwire: `tellwire login-link` has no option --emial; did you mean --email?\n",
         ),
-        (["migrate", "--zzz"], "tellwire: `tellwire migrate` has no option --zzz; there are --json, --help\n"),
+        (["migrate", "--zzz"], "tellwire: `tellwire migrate` has no option --zzz; there are --plan, --json, --help\n"),
         (["messages", "--zzz"], "tellwire: `tellwire messages` has no option --zzz; there are --help\n"),
         (["endpoints", "lst"], "tellwire: there is no `endpoints lst`; did you mean list?\n"),
         (["profiles", "zzz"], "tellwire: there is no `profiles zzz`; there are list, save, remove\n"),

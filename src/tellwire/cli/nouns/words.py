@@ -19,7 +19,10 @@ def who(row: Mapping[str, Any]) -> str:
 
 def says(row: Mapping[str, Any]) -> str:
     """Return the beginning of what a message says."""
-    return excerpt(msgspec.json.encode(row.get("content") or {}))
+    content = row.get("content") or {}
+    if content.get("type") == "external":
+        return "(sent by another program)"
+    return excerpt(msgspec.json.encode(content))
 
 
 def state(row: Mapping[str, Any]) -> str:
