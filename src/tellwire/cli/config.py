@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 
 from tellwire import settings
-from tellwire.cli import command_reference, settings_in_force
+from tellwire.cli import settings_in_force
 from tellwire.cli.output import Json, print_json, print_table
-from tellwire.meta.outgoing import reference_page
-from tellwire.web.operations import exposition
 
 
 def config(
@@ -32,12 +30,18 @@ def config(
 ) -> None:
     """Print the settings in force and where each comes from, secrets masked."""
     if command_line:
+        from tellwire.cli import command_reference  # noqa: PLC0415 - each page needs much that the settings do not
+
         sys.stdout.write(command_reference.reference())
         return
     if sending_limits:
+        from tellwire.meta.outgoing import reference_page  # noqa: PLC0415
+
         sys.stdout.write(reference_page.reference())
         return
     if metrics:
+        from tellwire.web.operations import exposition  # noqa: PLC0415
+
         sys.stdout.write(exposition.reference())
         return
     if reference:
