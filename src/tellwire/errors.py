@@ -15,6 +15,8 @@ TellwireError
 ├── media.uploads.NotUploaded   a file that a message names could not be brought to Meta
 ├── cli.client.Rejected         an answer of the server to a command that is not 2xx
 ├── cli.client.NoServer         nothing answers at the URL of the server that a command talks to
+├── cli.ids.Unclear              a part of an id that fits none, or several
+├── cli.listening.NobodyListens no program listens where `tellwire listen` is to send events on to
 └── Problem 500             an answer of the API: 4xx or 5xx with the field and the reason
     ├── BadRequest 400      ├── Unauthorized 401    ├── NotAllowed 403    ├── NotFound 404
     ├── QuotaExceeded 409   ├── Conflict 409        ├── TooBig 413          ├── WrongType 415
@@ -31,6 +33,7 @@ Exception
 ├── http_client.connection._Enough     what is wanted of an answer has been read
 ├── web.console.api_calls.ApiProblem    a call of the API that a page of the console made was refused
 ├── web.console.endpoint_form.Refused   a form of an endpoint has faults, which are shown beside its fields
+├── cli.meta_connect._Failed            a step of `tellwire meta connect` cannot be done: those after it are not begun
 ├── web.console.sessions.LoginNeeded    nobody is logged in, and the page is for somebody who is
 └── simulator.refusals.Refusal         what the simulated Meta answers to a request that it does not take
 OSError

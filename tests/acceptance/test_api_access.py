@@ -270,6 +270,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served
             if noun not in {"audit", "organizations", *NO_ROWS}
         }
         ids = {noun: listed[0]["id"] for noun, listed in rows.items() if listed}
+        ids["pulled"] = running.post("/v1/webhook-endpoints", {"pull": True, "format": "row"})["id"]
         yield running, running.key("admin", organization=running.organization()), ids
 
 
@@ -290,12 +291,14 @@ OF_NOBODY = {"/v1/events/samples/{format_name:str}"}
 )
 def test_what_is_anothers_is_404(populated: tuple[Served, str, dict[str, str]], method: str, path: str) -> None:
     app, key, ids = populated
-    noun = path.split("/")[2]
+    noun = "pulled" if "/pull" in path else path.split("/")[2]
     target = concrete(path, ids.get(noun, DEFAULT_ORGANIZATION))
     body: dict[str, Any] | None = {} if method == "PATCH" else None
     if path.endswith("/recover"):
         body = {"since": "2026-05-01T00:00:00Z", "include": "failed"}
-    body = {"/notes": {"text": "Call back."}, "/assign": {}}.get(path[path.rindex("/") :], body)
+    answers = {"answers": [{"delivery_id": DEFAULT_ORGANIZATION, "receipt": "1.0.0", "status": 200}]}
+    bodies: dict[str, Any] = {"/notes": {"text": "Call back."}, "/assign": {}, "/answers": answers}
+    body = bodies.get(path[path.rindex("/") :], body)
     app.call(method, target, body, key=key).problem(404)
     if method == "GET" and not path.endswith(("/erasure", "/{job_id:str}")):
         assert app.call(method, target).status == 200

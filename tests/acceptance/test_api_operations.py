@@ -207,6 +207,7 @@ def test_every_metric_is_shown_as_the_reference_says(app: Served) -> None:
     counters.attempts["retried", "timeout"] += 2
     counters.removed["events"] += 7
     counters.sent.add(0.02)
+    counters.alerts["mail", "sent"] += 1
     text = app.call("GET", "/metrics").body.decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert len(families) == len(METRICS)

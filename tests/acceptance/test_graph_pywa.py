@@ -89,7 +89,8 @@ def test_a_status_brings_back_the_callers_own_data(at: Site, client: pywa.WhatsA
 
 def trackers(bot: PywaBot, *wamids: str) -> dict[str, str]:
     """What pywa shows as the tracker of these messages, once it has a status of each."""
-    found = {each.id: str(each.tracker) for each in bot.updates if isinstance(each, types.MessageStatus)}
+    statuses = [each for each in bot.updates if isinstance(each, types.MessageStatus) and each.id in wamids]
+    found = {each.id: str(each.tracker) for each in statuses}  # those of messages that were sent before may come too
     return found if set(wamids) <= found.keys() else {}
 
 

@@ -64,5 +64,6 @@ SERVER: Mapping[str, Check] = {
     "silent": Check("No number has fallen silent.", {}),
     "accounts": Check("Meta reports no problem of an account.", {}),
     "endpoints": Check("Webhook endpoints take their deliveries.", {}),
+    "alerts": Check("Alerts are told through every channel that is set.", {}),
 }
 """What the server knows of itself; checks without faults here tell what the verdict says (docs/how-to/operate.md)."""

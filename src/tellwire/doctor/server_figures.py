@@ -36,6 +36,7 @@ OF_VERDICT: Mapping[str, tuple[str, State]] = {
     "endpoint_failing": ("endpoints", "broken"),
     "endpoint_behind": ("endpoints", "warning"),
     "endpoint_disabled": ("endpoints", "broken"),
+    "alerts_failing": ("alerts", "broken"),
 }
 """Kind of a line of the verdict → its check here, and how grave it is."""
 

@@ -30,7 +30,7 @@ Pull = Annotated[
 SecretOf = Annotated[
     str,
     Meta(
-        max_length=64,
+        pattern=r"^[0-9A-Fa-f-]{36}$",
         description="With `pull`: the id of a webhook endpoint of the organization whose secrets sign here too, as "
         "they are now; they are not shown.",
     ),

@@ -48,7 +48,7 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None, level: 
             last,
         ],
     )
-    writer = logging.StreamHandler(out)
+    writer = logging.StreamHandler(out) if stream else _Stderr()
     writer.setFormatter(formatter)
     logging.basicConfig(handlers=[writer], level=level, force=True)
     structlog.configure(
@@ -57,6 +57,18 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None, level: 
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what is stderr when something is logged: it may be another stream than at the start."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Return stderr."""
+        return sys.stderr
 
 
 def _render_exception(exc_info: structlog.typing.ExcInfo) -> str:

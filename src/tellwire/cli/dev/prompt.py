@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable
@@ -124,7 +123,7 @@ class Prompt:
 
 
 def _size() -> Size:
-    columns, rows = shutil.get_terminal_size()
+    columns, rows = os.get_terminal_size(sys.stdout.fileno())  # a variable COLUMNS may be of another terminal
     return Size(rows=rows, columns=max(20, columns))
 
 
