@@ -216,11 +216,10 @@ def goes_all_the_way(dev: Running, title: str, text: str) -> None:
 
 def curl_command(lines: list[str]) -> tuple[str, dict[str, str], bytes] | None:
     """The command there that sends a message: URL, headers and body, as a shell takes it apart."""
-    commands = "\n".join(lines).replace("\\\n", "").splitlines()
-    command = next((each for each in commands if "curl" in each and "/v1/messages" in each), None)
-    if command is None or not command.endswith("'"):
+    command = re.search(r"curl -X POST \S+/v1/messages .*?}}'", "\n".join(lines).replace("\\\n", ""), re.DOTALL)
+    if command is None:
         return None
-    words = shlex.split(command)
+    words = shlex.split(command[0])
     assert words[:3] == ["curl", "-X", "POST"]
     given = list(itertools.pairwise(words))
     headers = dict(value.split(": ", 1) for option, value in given if option == "-H")

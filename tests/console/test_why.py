@@ -57,7 +57,7 @@ def test_why_did_the_message_of_order_17_not_arrive(app: Served, page: Page) -> 
     expect(step).to_contain_text("Your server answered 401. Given up, tried 3 times.")
     expect(step.locator(".remedy")).to_contain_text("It refused our signature or token.")
     expect(step.get_by_role("button", name="Replay now")).to_be_visible()
-    expect(page.locator(".step.missing")).to_contain_text("archive was not told")
+    expect(page.locator(".step.skipped")).to_contain_text("archive was not told")
     received = page.locator(".step", has_text="Meta delivered it")
     received.locator("summary").click()
     expect(received.locator("pre")).to_contain_text("Where is order 17?")

@@ -49,7 +49,10 @@ def backup(
     from tellwire.observability import logs  # noqa: PLC0415
     from tellwire.stores.backups.making import make_backup  # noqa: PLC0415
 
-    settings = settings_in_force.load()
+    loaded = settings_in_force.read()
+    settings = loaded.settings
+    if meant := settings_in_force.meant_dev(loaded):
+        raise TellwireError(f"there is no database at {settings.sqlite_path}; {meant}")
     logs.set_up()
     now = SystemClock().now()
     path = place_for(target, now)

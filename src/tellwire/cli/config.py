@@ -7,10 +7,8 @@ from typing import Annotated
 import typer
 
 from tellwire import settings
-from tellwire.cli import command_reference, printing, settings_in_force
+from tellwire.cli import printing, settings_in_force
 from tellwire.cli.output import Json, print_json, print_table
-from tellwire.meta.outgoing import reference_page
-from tellwire.web.operations import exposition
 
 
 def config(
@@ -31,12 +29,18 @@ def config(
 ) -> None:
     """Print the settings in force and where each comes from, secrets masked."""
     if command_line:
+        from tellwire.cli import command_reference  # noqa: PLC0415 - each page needs much that the settings do not
+
         printing.out(command_reference.reference())
         return
     if sending_limits:
+        from tellwire.meta.outgoing import reference_page  # noqa: PLC0415
+
         printing.out(reference_page.reference())
         return
     if metrics:
+        from tellwire.web.operations import exposition  # noqa: PLC0415
+
         printing.out(exposition.reference())
         return
     if reference:

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from tellwire import __version__
 from tellwire.cli import DONE, FAILED, NO_SERVER, doctor_here, printing, server
 from tellwire.cli.client import NoServer, Rejected
-from tellwire.cli.output import Json, print_json
+from tellwire.cli.output import Json, print_indented, print_json
 from tellwire.cli.server import Where, connected
 from tellwire.doctor.check import STATES, Finding
 from tellwire.doctor.checks import CHECKS, fault, fine, read, works
@@ -89,7 +89,7 @@ def _tell(found: Sequence[Finding], *, as_json: bool, every: bool) -> None:
         said = _title(each) if each.state == "ok" else printing.on_one_line(each.cause)
         printing.out(f"{_MARKS[each.state]} {each.check}{about}: {said}\n")
         if each.remedy:
-            printing.out(f"    {STATES[each.state]}. {each.remedy}\n")
+            print_indented(f"{STATES[each.state]}. {each.remedy}")
         if each.command:
             printing.out(f"    $ {each.command}\n")
     counts = {state: sum(each.state == state for each in found) for state in ("broken", "warning", "unknown")}

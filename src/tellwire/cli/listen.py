@@ -212,9 +212,12 @@ def _paths(given: Iterable[str] | None) -> Iterable[tuple[str, str]]:
 
 
 def _tell(api: Client, made: Mapping[str, Any], forward_to: str, secret: str) -> None:
-    lines = [f"Events of {api.url} go to {forward_to} as {made['format']}. Ctrl-C ends it; what comes then waits."]
+    lines = [
+        f"Events of {api.url} go to {forward_to} as {made['format']}.",
+        "Ctrl-C ends it; what comes then waits.",
+    ]
     if secret:
-        lines.append(f"They are signed with {secret} (not shown again; --print-secret makes another).")
+        lines += [f"They are signed with {secret}", "(not shown again; --print-secret makes another)."]
     waits = api.call("GET", _NOUN, made["id"], "figures")["parked"]
     if waits:
         lines.append(f"Of those, {waits} waited for you and come first.")

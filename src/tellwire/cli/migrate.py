@@ -32,8 +32,11 @@ def migrate(
     from tellwire.cli.serving import log_to_stderr  # noqa: PLC0415
     from tellwire.stores.opening import migrate_store, plan_migration  # noqa: PLC0415
 
-    settings = settings_in_force.load()
+    loaded = settings_in_force.read()
+    settings = loaded.settings
     log_to_stderr()
+    if plan and (meant := settings_in_force.meant_dev(loaded)):
+        printing.err(f"tellwire: {meant}\n")
     with usable(settings):
         if plan:
             return _show(

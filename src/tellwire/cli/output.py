@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
@@ -19,6 +21,8 @@ JsonLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON documen
 
 _NARROWEST = 8
 _GAP = 2
+_USUAL, _LONGEST = 80, 100
+_JOINING = ("Mn", "Me", "Cf")
 GREEN, YELLOW, RED, DIM = "32", "33", "31", "2"
 _COLOURS = {
     **dict.fromkeys(("delivered", "applied", "active", "accepted", "read", "done", "stored", "healthy", "ok"), GREEN),
@@ -56,15 +60,44 @@ def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str]) -> None
     On a terminal the widest columns give way until a line fits; through a pipe everything is printed whole.
     """
     lines = [[printing.on_one_line(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    if sys.stdout.isatty():
-        widths = fitting(widths, os.get_terminal_size(sys.stdout.fileno()).columns)
+    widths = [max(map(width_of, column)) for column in zip(*lines, strict=True)]
+    if room := columns():
+        widths = fitting(widths, room)
     for number, line in enumerate(lines):
         cells = [
-            painted(_cut(cell, width).ljust(width), "" if number == 0 else _COLOURS.get(cell, ""))
+            painted(_filled(cut(cell, width), width), "" if number == 0 else _COLOURS.get(cell, ""))
             for cell, width in zip(line, widths, strict=True)
         ]
         printing.out((" " * _GAP).join(cells).rstrip() + "\n")
+
+
+def columns() -> int:
+    """Return how many columns stdout's terminal has; 0 where it is none, and everything is printed whole."""
+    return (os.get_terminal_size(sys.stdout.fileno()).columns or _USUAL) if sys.stdout.isatty() else 0
+
+
+def print_indented(said: str) -> None:
+    """Print a sentence below what it is about, on a terminal in lines that fit and are not too long to read."""
+    said, room, indent = printing.on_one_line(said), columns(), " " * 4
+    lines = textwrap.wrap(said, min(room, _LONGEST) - len(indent), break_on_hyphens=False) if room else [said]
+    printing.out("".join(f"{indent}{line}\n" for line in lines))
+
+
+def width_of(said: str) -> int:
+    """Return how many columns a text takes: two a wide sign (Chinese, emoji), none for what joins the one before."""
+    return sum(
+        0 if unicodedata.category(each) in _JOINING else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in said
+    )
+
+
+def cut(said: str, width: int) -> str:
+    """Return a text that takes at most so many columns."""
+    if width_of(said) <= width:
+        return said
+    while said and width_of(said) > width - 1:
+        said = said[:-1]
+    return said + "…"
 
 
 def fitting(widths: Sequence[int], columns: int) -> list[int]:
@@ -75,5 +108,5 @@ def fitting(widths: Sequence[int], columns: int) -> list[int]:
     return fitted
 
 
-def _cut(cell: str, width: int) -> str:
-    return cell if len(cell) <= width else cell[: width - 1] + "…"
+def _filled(cell: str, width: int) -> str:
+    return cell + " " * (width - width_of(cell))

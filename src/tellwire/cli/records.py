@@ -32,7 +32,7 @@ def cell(name: str, value: Any, now: float) -> str:
     said = text(value)
     if not sys.stdout.isatty():
         return said
-    return ago(said, now) if name.endswith(("_at", "_on")) else short(said)
+    return ago(said, now) if name == "at" or name.endswith(("_at", "_on")) else short(said)
 
 
 def print_record(row: Mapping[str, Any], *, as_json: bool) -> None:

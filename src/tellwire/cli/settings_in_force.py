@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tellwire import settings as settings_room
+from tellwire.cli.dev.home import FOLDER
 from tellwire.settings import LoadedSettings, NearMiss, Settings
 
 
@@ -38,3 +39,11 @@ def _warn(ignored: Sequence[NearMiss]) -> None:
 def hint(ignored: NearMiss) -> str:
     """Return what to do about a variable that is not read, in a sentence."""
     return f"{ignored.variable} is not read: if it is meant for Tellwire, call it {ignored.meant}."
+
+
+def meant_dev(loaded: LoadedSettings) -> str:
+    """Return how to name the database of the `dev` of this folder, where none is named and none is here; else ""."""
+    path, kept = loaded.settings.sqlite_path, FOLDER / "tellwire.db"
+    if loaded.sources["database_url"] != "default" or path is None or path.exists() or not kept.exists():
+        return ""
+    return f"for that of the `tellwire dev` in this folder, set TELLWIRE_DATABASE_URL=sqlite:///{kept}"

@@ -17,7 +17,7 @@ from tellwire.cli.client import Client, NoServer, Rejected, ServerEvent
 from tellwire.cli.ids import whole
 from tellwire.cli.listing import Account
 from tellwire.cli.nouns.words import says, state, who
-from tellwire.cli.output import DIM, painted, print_json
+from tellwire.cli.output import DIM, columns, cut, painted, print_json
 from tellwire.cli.server import talks_to_server
 from tellwire.cli.short_ids import short
 from tellwire.cli.times import moment
@@ -27,6 +27,7 @@ INTERRUPTED = 130
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
 _FIRST_ID = "00000000-0000-7000-8000-000000000000"
 _BUSY = 429
+_LEAST = 30
 
 
 @talks_to_server()
@@ -163,7 +164,7 @@ def _print(each: ServerEvent, payload: Mapping[str, Any], *, as_json: bool) -> N
         return
     row = payload["data"]
     at = datetime.fromtimestamp(int(each.id.replace("-", "")[:12], 16) / 1000).astimezone()
-    line = [painted(f"{at:%H:%M:%S}", DIM), f"{each.event:<20}"]
+    line = [f"{each.event:<20}"]
     if "direction" in row:
         line += ["←" if row["direction"] == "incoming" else "→", who(row), "·", says(row)]
         line += [] if row["direction"] == "incoming" else [f"({state(row)})"]
@@ -171,5 +172,8 @@ def _print(each: ServerEvent, payload: Mapping[str, Any], *, as_json: bool) -> N
         line += [who(row), "·", str(row.get("status", ""))]
     else:
         line.append(printing.on_one_line(str(row.get("title") or row.get("cause") or row.get("kind") or "")))
-    printing.out(" ".join(line) + f"  {painted(short(each.id), DIM)}\n")
+    said, end = " ".join(line), short(each.id)
+    if room := columns():
+        said = cut(said, max(_LEAST, room - len("00:00:00 ") - len(f"  {end}")))
+    printing.out(f"{painted(f'{at:%H:%M:%S}', DIM)} {said}  {painted(end, DIM)}\n")
     sys.stdout.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,11 +12,17 @@ import typer
 from tellwire.cli import DONE, FAILED, NOT_FOUND, printing
 from tellwire.cli.ids import Unclear, whole
 from tellwire.cli.listing import show
-from tellwire.cli.output import DIM, GREEN, RED, YELLOW, Json, painted, print_json
+from tellwire.cli.output import DIM, GREEN, RED, YELLOW, Json, painted, print_indented, print_json
 from tellwire.cli.server import Api, talks_to_server
 from tellwire.cli.times import ago
 
-_MARKS = {"done": ("✓", GREEN), "waiting": ("…", YELLOW), "failed": ("✗", RED), "missing": ("?", RED)}
+_MARKS = {
+    "done": ("✓", GREEN),
+    "waiting": ("…", YELLOW),
+    "failed": ("✗", RED),
+    "missing": ("?", RED),
+    "skipped": ("-", DIM),
+}
 _HAVE_IDS = ("messages", "deliveries", "events", "conversations")
 _MATCHES = ("kind", "id", "at", "title")
 
@@ -47,7 +52,7 @@ def why(
         _print(found)
     if not found["matches"] and found["journey"] is None:
         return NOT_FOUND
-    return DONE if _arrived(found["journey"]) else FAILED
+    return DONE if arrived(found["journey"]) else FAILED
 
 
 def _found(api: Api, query: str) -> dict[str, Any]:
@@ -71,8 +76,9 @@ def _newest(matches: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return max(told, key=lambda each: each["at"] or "", default=None)
 
 
-def _arrived(journey: Mapping[str, Any] | None) -> bool:
-    return journey is None or all(step["state"] == "done" for step in journey["steps"])
+def arrived(journey: Mapping[str, Any] | None) -> bool:
+    """Return whether everything of a journey was done, but for what somebody chose to leave out."""
+    return journey is None or all(step["state"] in ("done", "skipped") for step in journey["steps"])
 
 
 def _print(found: Mapping[str, Any]) -> None:
@@ -108,7 +114,7 @@ def _print_step(step: Mapping[str, Any], now: float) -> None:
     printing.out(f"{painted(mark, colour)} {printing.on_one_line(step['title'])}{at}\n")
     for said in (step["detail"], f"→ {step['remedy']}" if step["remedy"] else ""):
         if said:
-            printing.out(textwrap.fill(said, 100, initial_indent="    ", subsequent_indent="    ") + "\n")
+            print_indented(said)
     for each in step["deliveries"]:
         tries = f", {each['attempts']} tries" if each["attempts"] > 1 else ""
         cause = f": {printing.on_one_line(each['cause'])}" if each["cause"] else ""

@@ -51,7 +51,7 @@ def _to_come(records: Records, agent: Agent) -> Iterator[Step]:
     elif records.handover:
         yield Step(
             kind="agent",
-            state="missing",
+            state="skipped",
             title=f"Agent {agent.name} is out of this conversation",
             detail=sentence(records.handover),
             remedy="Answer the customer, or resume the agent in the conversation.",
@@ -60,7 +60,7 @@ def _to_come(records: Records, agent: Agent) -> Iterator[Step]:
     elif agent.state == "paused":
         title = f"Agent {agent.name} is paused"
         remedy = "Make the agent active again; it answers from the next message on."
-        yield Step(kind="agent", state="missing", title=title, remedy=remedy, refs=refs)
+        yield Step(kind="agent", state="skipped", title=title, remedy=remedy, refs=refs)
 
 
 def _ran(records: Records, run: AgentRun) -> Step:

@@ -15,7 +15,9 @@ StepKind = Literal[
     "written", "received", "verified", "stored", "media", "endpoint", "agent", "queued", "accepted", "sent",
     "delivered", "read", "played", "failed",
 ]  # fmt: skip
-StepState = Literal["done", "waiting", "failed", "missing"]
+StepState = Literal["done", "waiting", "failed", "missing", "skipped"]
+"""`missing` should have come; `skipped` was not to come, because somebody chose so, such as for an
+endpoint that does not take this."""
 
 
 class Line(Struct, frozen=True, kw_only=True):

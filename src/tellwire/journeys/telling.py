@@ -74,14 +74,14 @@ def _untold(records: Records, *, told: bool) -> Iterator[Step]:
         endpoint = records.endpoints[endpoint_id]
         yield Step(
             kind="endpoint",
-            state="missing",
+            state="skipped",
             title=f"{name_of(endpoint)} was not told",
             detail=sentence(records.untold[endpoint_id]),
             endpoint_id=endpoint_id,
             refs={"endpoint_id": endpoint_id},
         )
     if (more := len(records.untold) - MOST_UNTOLD) > 0:
-        yield Step(kind="endpoint", state="missing", title=f"{plural(more, 'more endpoint')} were not told")
+        yield Step(kind="endpoint", state="skipped", title=f"{plural(more, 'more endpoint')} were not told")
 
 
 def _step(records: Records, endpoint_id: str, ways: Sequence[Way]) -> Step:

@@ -108,7 +108,7 @@ def test_config_prints_values_with_their_source_and_no_secret(tmp_path: Path) ->
 
 
 HEAVY = {"litestar", "sqlalchemy", "structlog", "uvicorn", "asyncio", "cryptography", "aiohttp", "rich"}
-ENGINE = {"dev", "serve", "migrate", "simulate", "openapi", "config"}
+ENGINE = {"dev", "serve", "migrate", "simulate", "openapi"}
 """The commands that are the engine, or describe it: they need what it needs."""
 
 
@@ -132,9 +132,13 @@ def test_the_overview_imports_nothing_heavy(tmp_path: Path) -> None:
 
 def test_commands_start_light(tmp_path: Path) -> None:
     """One that talks to a server imports nothing of the engine. Nobody listens where the last call goes."""
-    calls = [*([name, "--help"] for name in COMMANDS if name not in ENGINE), ["profiles", "list"]]
+    calls = [*([name, "--help"] for name in COMMANDS if name not in ENGINE), ["profiles", "list"], ["config"]]
     called = ["accounts", "list", "--url", "http://127.0.0.1:9", "--key", "tw_x"]
     assert modules_after(*calls, called, home=tmp_path) & HEAVY == set()
+
+
+def test_what_is_triggered_is_invented_without_http(tmp_path: Path) -> None:
+    assert modules_after(["trigger", "--list"], home=tmp_path) & (HEAVY - {"asyncio"}) == set()
 
 
 STARTS = """

@@ -122,6 +122,17 @@ def test_a_note_is_broken_between_words_while_it_may_move_and_whole_in_the_end()
     assert kept.overflow(40, 0, whole=True) == ["word " * 30]
 
 
+@pytest.mark.parametrize("columns", [20, 40, 79, 80, 120])
+def test_a_link_is_never_cut(columns: int) -> None:
+    kept, _ = board()
+    link = f"http://127.0.0.1:8700/login/link/{'x' * 43}"
+    kept.note(f"12:00:00  /open  {link}")
+    lines = kept.text(columns)
+    assert max(map(len, lines)) <= columns
+    assert link in "".join(lines).replace(" ", "")
+    assert columns < len(link) or any(link in line for line in lines), "whole in one line where it fits"
+
+
 def journey(**fields: object) -> Journey:
     made = Journey(
         event="messages.insert", title="text", row=f"message {ID}", message_id=ID, kind="text", person="Lucía"

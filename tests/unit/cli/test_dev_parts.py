@@ -370,6 +370,21 @@ def test_the_first_lines_hold_a_key_of_ours_and_not_one_of_the_users_own() -> No
     assert "moved" in banner(own, home)
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_the_first_lines_fit_a_terminal_of_80_columns(simulated: bool) -> None:
+    home: Home = make_home(FORMATS)
+    facts = Facts(
+        url="http://127.0.0.1:48700",
+        console=f"http://127.0.0.1:48700/login/link/{'s' * 43}",
+        key=home.admin_key,
+        graph="http://127.0.0.1:48703  (simulated)",
+        simulated=simulated,
+        agent="a scripted demo agent answers, no model  (--no-agent: nobody)",
+        data="/home/somebody/project/.tellwire",
+    )
+    assert [line for line in banner(facts, home).splitlines() if len(line) > 80] == []
+
+
 def test_messages_that_leave_the_machine_are_said_to() -> None:
     home: Home = make_home(FORMATS)
     here = Facts(url="http://x", console="http://x/login/link/s", key="k", graph="g", data="d")

@@ -173,8 +173,8 @@ CASES: list[tuple[str, Records, str, str, str]] = [
     ("agent failed", told(run=run("failed", "the model refused")), "agent", "failed", "The model refused. Try"),
     ("declined", told(run=run("declined", "its budget is used up")), "agent", "missing", "Its budget is used up."),
     ("agent's turn", told(account=ANSWERED, turn=TURN), "agent", "waiting", "Its turn is in 2 seconds."),
-    ("handed over", told(account=ANSWERED, handover="a person wrote"), "agent", "missing", "A person wrote."),
-    ("agent paused", told(account=ANSWERED, agents={"an-id": replace(ADA, state="paused")}), "agent", "missing",
+    ("handed over", told(account=ANSWERED, handover="a person wrote"), "agent", "skipped", "A person wrote."),
+    ("agent paused", told(account=ANSWERED, agents={"an-id": replace(ADA, state="paused")}), "agent", "skipped",
      "Agent Ada is paused"),
     ("marked as read", told(message=replace(IN, status={"read": NOW})), "read", "done", "You marked it as read"),
 ]  # fmt: skip

@@ -30,7 +30,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 _SLOWEST = 600.0
 _USUAL_CODES = (131026, 131047, 130429, 131056, 190)
-_MARKS = {"done": "✓", "waiting": "…", "failed": "✗", "missing": "?"}
+_MARKS = {"done": "✓", "waiting": "…", "failed": "✗", "missing": "?", "skipped": "-"}
 
 
 class CommandScreen(Protocol):

@@ -170,15 +170,30 @@ class Note(Struct, frozen=True):
 
 
 def _broken(line: str, columns: int) -> list[str]:
-    """Return a line in pieces that fit, broken between words; escape sequences take no room."""
+    """Return a line in pieces that fit, broken between words; escape sequences take no room.
+
+    A word that is too wide goes without indentation, and where that is not enough it is broken too: the terminal would
+    cut it, and a link would not work.
+    """
     pieces, indent = [""], " " * 10
     for number, word in enumerate(line.split(" ")):
         longer = f"{pieces[-1]} {word}" if number else word
-        if get_cwidth(_bare(longer)) <= columns or not pieces[-1].strip():
+        if get_cwidth(_bare(longer)) <= columns:
             pieces[-1] = longer
-        else:
+        elif pieces[-1].strip() and get_cwidth(_bare(indent + word)) <= columns:
             pieces.append(indent + word)
+        else:
+            if not pieces[-1].strip():
+                pieces.pop()
+            pieces += _chunks(word, columns)
     return pieces
+
+
+def _chunks(word: str, columns: int) -> list[str]:
+    """Return a word in pieces that fit; one with colours is left whole, and all is where no width is known yet."""
+    if get_cwidth(_bare(word)) <= columns or columns <= 0 or "\x1b" in word:
+        return [word]
+    return [word[start : start + columns] for start in range(0, len(word), columns)]
 
 
 def _bare(text: str) -> str:

@@ -41,11 +41,14 @@ UNKNOWN = (
 _TEXT_WIDTH = 130
 _KEPT = 1000
 _FORMATS = tuple(FORMATS)
-_ENDPOINT = json.dumps({"url": "http://127.0.0.1:3000/webhook", "format": _FORMATS[0]})
+_YOURS = "http://127.0.0.1:3000/webhook"
+_ENDPOINT = json.dumps({"url": _YOURS, "format": _FORMATS[0]})
 _TO = f"+{PEOPLE[0].wa_id}"
-_MESSAGE = json.dumps(
-    {"account": BUSINESS.phone_number_id, "to": _TO, "type": "text", "text": {"body": "Hello from curl"}}
+_TEXT = {"type": "text", "text": {"body": "Hello from curl"}}
+_MESSAGE = ",\n        ".join(
+    (json.dumps({"account": BUSINESS.phone_number_id, "to": _TO})[:-1], json.dumps(_TEXT)[1:])
 )
+"""two lines, so that they fit a terminal"""
 
 
 class Printer(Protocol):
@@ -251,41 +254,50 @@ class Facts(Struct, frozen=True, kw_only=True):
 def banner(facts: Facts, home: Home) -> str:
     """Return the first lines that are printed."""
     url, key = facts.url, facts.key
-    head = "simulator ON: no Meta account needed, nothing leaves this machine"
-    away = "customers are simulated, but messages go to TELLWIRE_META_GRAPH_URL"
+    head = "simulator ON: no Meta account, nothing leaves this machine"
+    away = "customers are simulated; messages go to TELLWIRE_META_GRAPH_URL"
+    facts_by_name = [
+        ("server", f"{url}/"),
+        ("API document", f"{url}/openapi.json"),
+        ("API key", key),
+        *(("signing secret", f"{secret} {name}") for name, secret in home.secrets.items()),
+        ("Meta webhook", f"{url}/meta/webhook"),
+        ("app secret", home.app_secret),
+        ("Graph API", facts.graph),
+        ("agent", facts.agent),
+        ("data", f"{facts.data}  (kept; --fresh clears it)"),
+        *(("note", note) for note in facts.notes),
+        ("console", "this link logs in once; `tellwire login-link` makes another:"),
+    ]
     lines = [
         f"Tellwire {__version__} · {head if facts.simulated else away}",
         "",
-        f"  server           {url}/",
-        f"  console          {facts.console}  (logs in once; `tellwire login-link` makes another)",
-        f"  API document     {url}/openapi.json",
-        f"  API key          {key}",
-        *(f"  signing secret   {secret}  ({name})" for name, secret in home.secrets.items()),
-        f"  Meta webhook     {url}/meta/webhook  (app secret {home.app_secret})",
-        f"  Graph API        {facts.graph}",
-        f"  agent            {facts.agent}",
-        f"  data             {facts.data}  (kept; --fresh starts without)",
-        *(f"  note             {note}" for note in facts.notes),
+        *(f"  {name:<14}  {value}" for name, value in facts_by_name),
+        f"  {facts.console}",
         "",
-        f"To send everything to your own code too, {' or '.join(f'as `{name}`' for name in _FORMATS)}:",
+        "To get everything at your own code too, in another terminal:",
+        f"  tellwire listen --forward-to {_YOURS}",
+        f"or with an endpoint, as {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}:",
         *_curl(f"{url}/v1/webhook-endpoints", key, _ENDPOINT),
         "",
     ]
     if facts.simulated:
         lines += [
-            "To write to a customer, type a line here: it goes to who wrote last. Or, from anywhere else:",
+            "To write to a customer, type a line here: it goes to who wrote last. Or:",
             *_curl(f"{url}/v1/messages", key, _MESSAGE),
             "",
         ]
     else:
-        lines += ["A line that is typed here goes to the customer who wrote last, unless they are simulated.", ""]
+        lines += ["A line that is typed here goes to who wrote last, unless they are simulated.", ""]
     return "\n".join([*lines, "Ctrl-C stops everything. A simulated customer:", ""])
 
 
 def _curl(url: str, key: str, body: str) -> list[str]:
     return [
-        f"  curl -X POST {url} -H 'Content-Type: application/json' \\",
-        f"    -H \"Authorization: Bearer {key}\" -d '{body}'",
+        f"  curl -X POST {url} \\",
+        "    -H 'Content-Type: application/json' \\",
+        f'    -H "Authorization: Bearer {key}" \\',
+        f"    -d '{body}'",
     ]
 
 

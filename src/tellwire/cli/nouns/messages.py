@@ -16,6 +16,7 @@ from tellwire.cli.nouns.words import says, state, who
 from tellwire.cli.output import Json
 from tellwire.cli.records import print_record
 from tellwire.cli.server import Api, talks_to_server
+from tellwire.cli.short_ids import short
 from tellwire.cli.times import moment
 from tellwire.errors import BadSettings
 
@@ -99,7 +100,8 @@ def send(
     if json or not sys.stdout.isatty():
         print_record(made, as_json=json)
     else:
-        printing.out(f"{made['id']}  {made.get('send_state', 'queued')}; `tellwire why {made['id']}` follows it\n")
+        name = short(made["id"])
+        printing.out(f"{name}  {made.get('send_state', 'queued')}; `tellwire why {name}` follows it\n")
 
 
 @messages.command(epilog=f"Example: tellwire messages cancel {_ID}")

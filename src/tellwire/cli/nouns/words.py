@@ -20,7 +20,10 @@ def who(row: Mapping[str, Any]) -> str:
 
 def says(row: Mapping[str, Any]) -> str:
     """Return the beginning of what a message says."""
-    return on_one_line(excerpt(msgspec.json.encode(row.get("content") or {})))
+    content = row.get("content") or {}
+    if content.get("type") == "external":
+        return "(sent by another program)"
+    return on_one_line(excerpt(msgspec.json.encode(content)))
 
 
 def state(row: Mapping[str, Any]) -> str:
