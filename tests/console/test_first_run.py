@@ -9,7 +9,6 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 from tests.acceptance.processes import running
-from tests.acceptance.test_dev import shown
 
 PICTURES = Path(os.environ["TELLWIRE_PICTURES"]) if "TELLWIRE_PICTURES" in os.environ else None
 """Where the pictures of the docs go: `TELLWIRE_PICTURES=docs/images ./run test tests/console/test_first_run.py`."""
@@ -33,11 +32,16 @@ def pictured(page: Page, name: str, folder: Path) -> None:
 PLACES = {"phone": "Phone", "inbox": "Inbox", "endpoint": "Endpoints"}
 
 
+def link_into_console(lines: list[str]) -> str | None:
+    """The link that the banner shows, which logs in once."""
+    return next((line.strip() for line in lines if "/login/link/" in line), None)
+
+
 def test_one_click_leads_from_the_link_to_the_first_messages_way_and_the_phone_writes(
     tmp_path: Path, page: Page
 ) -> None:
     with running("dev", "--no-traffic", "--port", "0", cwd=tmp_path) as dev:
-        page.goto(shown(dev, "console").split()[0])
+        page.goto(dev.wait_for(link_into_console))
         expect(page).to_have_title("Home · Tellwire")
         page.get_by_role("link", name="Phone").click()
         page.get_by_label("Write a message").fill("Is the order 17 ready?")

@@ -14,7 +14,8 @@ from tellwire.cli import DONE, printing
 from tellwire.cli.output import print_json
 from tellwire.cli.serving import bind, run, url_of
 from tellwire.errors import BadSettings, Problem
-from tellwire.simulator import TOKEN, Business, Knobs, Simulator, State, counts
+from tellwire.simulator import TOKEN, Business, Knobs, Simulator, State
+from tellwire.simulator.control import counts
 from tellwire.simulator.knobs import changed_knobs
 
 

@@ -16,11 +16,10 @@ from tellwire.simulator.state import TOKEN, State
 from tellwire.simulator.traffic import BUSINESS, PEOPLE, Round, happenings, rounds
 
 if TYPE_CHECKING:
-    from tellwire.simulator.control import counts
     from tellwire.simulator.poster import Poster
     from tellwire.simulator.server import Simulator
 
-_ON_USE = {"Poster": "poster", "Simulator": "server", "counts": "control"}
+_ON_USE = {"Poster": "poster", "Simulator": "server"}
 """What needs HTTP, by its module. It is loaded on use, because a command that invents payloads needs none of it."""
 
 
@@ -46,7 +45,6 @@ __all__ = [
     "State",
     "Update",
     "body_of",
-    "counts",
     "happenings",
     "number_for",
     "rounds",
